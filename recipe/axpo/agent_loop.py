@@ -1,0 +1,172 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""verl's tool agent loop, able to say where it could be forked and to resume from a fork."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from verl.experimental.agent_loop.agent_loop import register
+from verl.experimental.agent_loop.tool_agent_loop import AgentData, AgentState, ToolAgentLoop
+from verl.tools.function_tool import FunctionTool
+
+from recipe.axpo.config import AGENT_LOOP, AXPOConfig
+from recipe.axpo.trajectory import EngineCall, Fork, Trajectory, TurnSnapshot
+from tools.errors import ToolInfrastructureError
+
+TRAJECTORY_KEY = "axpo_trajectory"
+
+# What a tool raises when our side failed, not the model's call: the rollout is left out, never scored as wrong.
+INFRASTRUCTURE_ERRORS = (ToolInfrastructureError, OSError, TimeoutError, MemoryError)
+
+
+class RolloutInfrastructureError(RuntimeError):
+    """A session that could not be finished for reasons that are not the model's."""
+
+
+class _PrefixedToolParser:
+    """verl's parser, shown the frozen part of the turn in front of the first tokens generated after it.
+
+    A continuation starts behind the opening tag: parsed alone it would hold no call.
+    """
+
+    def __init__(self, parser, turn_prefix: tuple[int, ...]):
+        self._parser = parser
+        self._turn_prefix = list(turn_prefix)
+
+    def __getattr__(self, name):
+        return getattr(self._parser, name)
+
+    async def extract_tool_calls(self, responses_ids, tools=None):
+        prefix, self._turn_prefix = self._turn_prefix, []
+        return await self._parser.extract_tool_calls([*prefix, *responses_ids], tools)
+
+
+class _RecordingClient:
+    """verl's LLM client, keeping what went in and what came out of the engine."""
+
+    def __init__(self, client, calls: list[EngineCall]):
+        self._client = client
+        self._calls = calls
+
+    def __getattr__(self, name):
+        return getattr(self._client, name)
+
+    async def generate(self, request_id, *, prompt_ids, **kwargs):
+        given = tuple(prompt_ids)
+        output = await self._client.generate(request_id, prompt_ids=prompt_ids, **kwargs)
+        log_probs = tuple(output.log_probs) if output.log_probs else None
+        self._calls.append(EngineCall(given, tuple(output.token_ids), log_probs))
+        return output
+
+
+@register(AGENT_LOOP)
+class AXPOToolAgentLoop(ToolAgentLoop):
+    """``ToolAgentLoop`` plus three things; one instance serves one session.
+
+    - before each assistant turn it records a ``TurnSnapshot`` (in ``output.extra_fields[TRAJECTORY_KEY]``, which the
+      rollout worker takes out again before the row is written);
+    - given ``axpo_fork`` it starts from that fork instead of the prompt: state as it was *at the cut*, not at the
+      source's end, and prefix plus new tokens parsed as one assistant turn;
+    - a tool that fails for infrastructure reasons ends the session with ``RolloutInfrastructureError``, where verl
+      would show the model the exception's text and score what it makes of it.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._trajectory: Trajectory | None = None
+        self._fork: Fork | None = None
+        self._infrastructure_error: BaseException | None = None
+        self.tools = {name: self._watched(tool) for name, tool in self.tools.items()}
+        self._trace = AXPOConfig.from_config(self.config).trace_engine_calls
+
+    async def run(self, sampling_params: dict[str, Any], **kwargs):
+        """Run one session; ``axpo_fork`` (a ``Fork``) in ``kwargs`` resumes from there."""
+        self._fork = kwargs.pop("axpo_fork", None)
+        self._trajectory = Trajectory(request_id="")
+        if self._trace:
+            self.server_manager = _RecordingClient(self.server_manager, self._trajectory.engine_calls)
+        output = await super().run(sampling_params, **kwargs)
+        output.extra_fields[TRAJECTORY_KEY] = self._trajectory
+        return output
+
+    async def _handle_pending_state(self, agent_data: AgentData, sampling_params: dict[str, Any]) -> AgentState:
+        if self._fork is None:
+            state = await super()._handle_pending_state(agent_data, sampling_params)
+        else:
+            state = self._resume(agent_data, self._fork)
+        self._trajectory.request_id = agent_data.request_id
+        return state
+
+    def _resume(self, agent_data: AgentData, fork: Fork) -> AgentState:
+        """Put ``agent_data`` where the source stood when it had just written the opening tag."""
+        snapshot = fork.snapshot
+        agent_data.request_id = fork.request_id
+        agent_data.messages = list(snapshot.messages)
+        agent_data.image_data = None if snapshot.images is None else list(snapshot.images)
+        agent_data.prompt_ids = [*fork.prompt_ids, *fork.response_ids]
+        agent_data.response_mask = list(fork.response_mask)
+        agent_data.response_logprobs = list(fork.response_logprobs)
+        agent_data.assistant_turns = snapshot.assistant_turns
+        agent_data.user_turns = snapshot.user_turns
+        agent_data.turn_scores = list(snapshot.turn_scores)
+        agent_data.tool_rewards = list(snapshot.tool_rewards)
+        self.tool_parser = _PrefixedToolParser(self.tool_parser, fork.turn_prefix)
+        return AgentState.GENERATING
+
+    async def _handle_generating_state(
+        self, agent_data: AgentData, sampling_params: dict[str, Any], ignore_termination: bool = False
+    ) -> AgentState:
+        resuming = self._fork is not None and not self._trajectory.turns
+        self._trajectory.turns.append(
+            self._fork.snapshot
+            if resuming
+            else TurnSnapshot(
+                response_length=len(agent_data.response_mask),
+                messages=tuple(agent_data.messages),
+                images=None if agent_data.image_data is None else tuple(agent_data.image_data),
+                assistant_turns=agent_data.assistant_turns,
+                user_turns=agent_data.user_turns,
+                turn_scores=tuple(agent_data.turn_scores),
+                tool_rewards=tuple(agent_data.tool_rewards),
+            )
+        )
+        return await super()._handle_generating_state(agent_data, sampling_params, ignore_termination)
+
+    def _watched(self, tool):
+        """A copy of ``tool`` whose failures of ours are remembered on this session before verl turns them to text."""
+        watched = copy.copy(tool)
+        name = "call" if isinstance(tool, FunctionTool) else "execute"
+        function = getattr(tool, name)
+
+        async def remembering(*args, **kwargs):
+            try:
+                return await function(*args, **kwargs)
+            except INFRASTRUCTURE_ERRORS as error:
+                self._infrastructure_error = error
+                raise
+
+        object.__setattr__(watched, name, remembering)
+        return watched
+
+    async def _call_tool(self, tool_call, tools_kwargs: dict[str, Any], agent_data: AgentData):
+        result = await super()._call_tool(tool_call, tools_kwargs, agent_data)
+        if self._infrastructure_error is not None:
+            error = self._infrastructure_error
+            raise RolloutInfrastructureError(
+                f"tool {tool_call.name!r} failed on our side: {type(error).__name__}: {error}"
+            ) from error
+        self._trajectory.executed_calls += 1
+        return result

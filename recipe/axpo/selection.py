@@ -1,0 +1,184 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Which prefixes are resampled: the trigger, the ranking and the breadth-first budget (AXPO, section 2, steps 2-4).
+
+A question triggers when its tool-using rollouts are all wrong. Each of them is then a candidate for resampling, the
+one whose tool call the policy was least sure of first. The budget belongs to the batch, not to a question, and is
+spent breadth first: every triggered question gets its best candidate before any gets its second.
+
+Pure functions: no model, no tensors, and the same input always gives the same selection.
+"""
+
+import math
+import random
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from recipe.axpo.forks import ToolCallSpan
+
+RANKINGS = ("confidence", "random")
+FORKS = ("first", "last", "least_confident")
+
+
+@dataclass(frozen=True)
+class SettledRollout:
+    """A finished rollout of one question, reward included.
+
+    Attributes:
+        session: number of the rollout within its group, unique there.
+        reward: outcome reward.
+        used_tool: whether it belongs to the tool-using subgroup (`forks.used_tool`).
+        spans: the forks it offers, in order of position; may be empty although a tool was used.
+        valid: False if our infrastructure failed it. Such a rollout is no wrong answer and counts nowhere.
+    """
+
+    session: int
+    reward: float
+    used_tool: bool
+    spans: tuple[ToolCallSpan, ...]
+    valid: bool = True
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A prefix that may be resampled: rollout `session` of `question`, cut at `span.fork`."""
+
+    question: Hashable
+    session: int
+    span: ToolCallSpan
+
+
+def is_triggered(rollouts: Sequence[SettledRollout], *, correct_threshold: float = 1.0) -> bool:
+    """Whether a question's tool-using subgroup is non-empty and entirely wrong, among its valid rollouts.
+
+    Args:
+        rollouts: the group of one question.
+        correct_threshold: a reward of at least this counts as correct.
+    """
+    rewards = [rollout.reward for rollout in rollouts if rollout.valid and rollout.used_tool]
+    return bool(rewards) and all(reward < correct_threshold for reward in rewards)
+
+
+def prefix_budget(num_questions: int, rollouts_per_question: int, continuations: int, budget_ratio: float) -> int:
+    """Number of prefixes a batch may resample: floor(r * B * N / K).
+
+    Whole prefixes only, so at most r * B * N extra continuations are sampled; nothing is carried over between steps.
+
+    Args:
+        num_questions: B, questions in the batch, at least 0.
+        rollouts_per_question: N, at least 1.
+        continuations: K, continuations per selected prefix, at least 1.
+        budget_ratio: r, extra continuations per ordinary rollout, at least 0.
+
+    Raises:
+        ValueError: a value out of its range or not finite, or a count that is not an integer; names the parameter.
+    """
+    questions = _count("num_questions", num_questions, minimum=0)
+    rollouts = _count("rollouts_per_question", rollouts_per_question, minimum=1)
+    per_prefix = _count("continuations", continuations, minimum=1)
+    if not math.isfinite(budget_ratio) or budget_ratio < 0:
+        raise ValueError(f"budget_ratio must be a finite number >= 0, got {budget_ratio}")
+    # Through the decimal the user wrote: as floats, 0.29 * 100 is 28.999999999999996 and would lose a prefix.
+    return math.floor(Fraction(str(budget_ratio)) * questions * rollouts / per_prefix)
+
+
+def restrict_spans(spans: Sequence[ToolCallSpan], fork: str) -> tuple[ToolCallSpan, ...]:
+    """Reduce the forks of one rollout to the one that the fork policy wants; empty if there is none.
+
+    Args:
+        spans: forks of one rollout, in any order.
+        fork: "first" (the paper's), "last", or "least_confident" call of the trajectory.
+
+    Raises:
+        ValueError: unknown policy.
+    """
+    if fork not in FORKS:
+        raise ValueError(f"fork must be one of {', '.join(FORKS)}; got {fork!r}")
+    if not spans:
+        return ()
+    if fork == "first":
+        return (min(spans, key=lambda span: span.start),)
+    if fork == "last":
+        return (max(spans, key=lambda span: span.start),)
+    return (_least_confident(spans),)
+
+
+def select_prefixes(
+    groups: Mapping[Hashable, Sequence[SettledRollout]],
+    *,
+    budget: int,
+    ranking: str = "confidence",
+    correct_threshold: float = 1.0,
+    seed: int = 0,
+) -> list[Candidate]:
+    """Choose at most `budget` prefixes of a batch, breadth first over the triggered questions.
+
+    Candidates are the valid tool-using rollouts of triggered questions that offer a fork. A rollout is at most one
+    candidate, at its least confident fork: its row in the batch can be frozen at one place only. (`restrict_spans`
+    beforehand implements other fork policies.) Within a question the least confident comes first; all questions' first
+    candidates, ordered by confidence, come before any second one. Ties go by the order of `groups`, then session,
+    then position.
+
+    Args:
+        groups: question -> its settled rollouts, the whole batch.
+        budget: `prefix_budget(...)`, at least 0.
+        ranking: "confidence", or "random" (the paper's ablation): random order of a question's candidates and of the
+            questions within each rank, breadth first all the same.
+        correct_threshold: a reward of at least this counts as correct.
+        seed: of the random ranking; pass one that changes with the step.
+
+    Returns:
+        Selected candidates, most urgent first.
+
+    Raises:
+        ValueError: unknown ranking, negative budget, or a candidate whose confidence is NaN.
+    """
+    if ranking not in RANKINGS:
+        raise ValueError(f"ranking must be one of {', '.join(RANKINGS)}; got {ranking!r}")
+    _count("budget", budget, minimum=0)
+    rng = random.Random(seed)
+
+    ranked: list[tuple[tuple, Candidate]] = []
+    for order, (question, rollouts) in enumerate(groups.items()):
+        if not is_triggered(rollouts, correct_threshold=correct_threshold):
+            continue
+        scored = []
+        for rollout in sorted(rollouts, key=lambda rollout: rollout.session):
+            if not (rollout.valid and rollout.used_tool and rollout.spans):
+                continue
+            candidate = Candidate(question, rollout.session, _least_confident(rollout.spans))
+            score = candidate.span.confidence
+            if math.isnan(score):
+                raise ValueError(
+                    f"confidence of question {question!r}, session {rollout.session} is NaN: "
+                    "the rollout's log-probabilities are broken"
+                )
+            scored.append((rng.random() if ranking == "random" else score, candidate))
+        scored.sort(key=lambda item: item[0])  # stable, so that ties stay in order of session
+        ranked += [((rank, score, order), candidate) for rank, (score, candidate) in enumerate(scored)]
+
+    ranked.sort(key=lambda item: item[0])
+    return [candidate for _, candidate in ranked[:budget]]
+
+
+def _least_confident(spans: Sequence[ToolCallSpan]) -> ToolCallSpan:
+    # NaN compares as neither smaller nor larger and could hide behind a number; put it first, where it is reported.
+    return min(spans, key=lambda span: (not math.isnan(span.confidence), span.confidence, span.start))
+
+
+def _count(name: str, value: int, *, minimum: int) -> int:
+    if not math.isfinite(value) or int(value) != value or value < minimum:
+        raise ValueError(f"{name} must be an integer >= {minimum}, got {value}")
+    return int(value)

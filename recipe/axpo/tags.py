@@ -1,0 +1,61 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Token ids of the tags that forks are found by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ToolCallTags:
+    """Ids of a chat template's tags in one tokenizer; None where the tokenizer has no such single token."""
+
+    open_id: int
+    close_id: int
+    think_open_id: int | None
+    think_close_id: int | None
+
+    @classmethod
+    def from_tokenizer(cls, tokenizer, open_tag: str = "<tool_call>", close_tag: str = "</tool_call>") -> ToolCallTags:
+        """Look the tags up.
+
+        Raises:
+            ValueError: if the tool-call tags are not single tokens of this tokenizer: a fork lies behind one.
+        """
+
+        def single(tag: str) -> int | None:
+            token_id = tokenizer.convert_tokens_to_ids(tag)
+            if not isinstance(token_id, int) or token_id == tokenizer.unk_token_id:
+                return None
+            return token_id
+
+        open_id, close_id = single(open_tag), single(close_tag)
+        for tag, token_id in ((open_tag, open_id), (close_tag, close_id)):
+            if token_id is None:
+                raise ValueError(
+                    f"{tag!r} is no single token of the tokenizer {tokenizer.name_or_path!r}; AXPO forks behind it. "
+                    "Use a model with Qwen's tool-call tokens, or run algorithm.adv_estimator=grpo"
+                )
+        return cls(open_id, close_id, single("<think>"), single("</think>"))
+
+    @property
+    def ids(self) -> dict[str, int | None]:
+        """The keyword arguments of the functions in ``forks``."""
+        return {
+            "open_id": self.open_id,
+            "close_id": self.close_id,
+            "think_open_id": self.think_open_id,
+            "think_close_id": self.think_close_id,
+        }

@@ -1,0 +1,246 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Where a response can be forked. Token ids are readable: TEXT[id] says what each one stands for."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recipe.axpo.forks import NoForkReason, ToolCallSpan, find_tool_call_spans, used_tool, why_no_fork
+
+OPEN, CLOSE, THINK, END_THINK = 101, 102, 103, 104
+OPEN_NEWLINE, OPEN_MERGED = 105, 106
+TEXT = {
+    OPEN: "<tool_call>",
+    CLOSE: "</tool_call>",
+    THINK: "<think>",
+    END_THINK: "</think>",
+    OPEN_NEWLINE: "<tool_call>\n",
+    OPEN_MERGED: '<tool_call>{"',
+    2001: '{"name": "u:compute", ',
+    2002: '"arguments": {}}',
+    2003: "hm, ",
+    2004: "so the answer is 7",
+    2005: '["u:compute"]',
+    2006: '{"nome": "u:compute"}',
+    2007: 'name": "u:compute"}',
+    2008: '{"name": 7}',
+    2009: "[" * 3000,
+    3001: "u:answer-of-the-tool",
+}
+NAME, ARGS, HM, ANSWER, LIST, NO_NAME, REST, BAD_NAME, DEEP, TOOL = (
+    2001,
+    2002,
+    2003,
+    2004,
+    2005,
+    2006,
+    2007,
+    2008,
+    2009,
+    3001,
+)
+CALL = [OPEN, NAME, ARGS, CLOSE]
+TAGS = dict(open_id=OPEN, close_id=CLOSE)
+THINKING = dict(TAGS, think_open_id=THINK, think_close_id=END_THINK)
+
+
+def decode(ids):
+    return "".join(TEXT[i] for i in ids)
+
+
+def response(*turns):
+    """Concatenate turns; tool answers are the tokens from 3000 on. Token i has probability 1 / (i + 2)."""
+    ids = [token for turn in turns for token in turn]
+    mask = [int(token < 3000) for token in ids]
+    return ids, mask, [-math.log(i + 2) if generated else 0.0 for i, generated in enumerate(mask)]
+
+
+def ranges(ids, mask, logprobs, **kwargs):
+    return [(span.turn, span.start, span.end) for span in find_tool_call_spans(ids, mask, logprobs, **kwargs)]
+
+
+CASES = {
+    # name: (turns, expected [(turn, start, end)], why no fork)
+    "plain call": ([[HM, *CALL]], [(1, 1, 5)], None),
+    "nothing generated": ([[]], [], "no_call"),
+    "no call": ([[HM, ANSWER]], [], "no_call"),
+    "call after thinking": ([[HM, END_THINK, *CALL]], [(1, 2, 6)], None),
+    "call inside thinking only": ([[*CALL, END_THINK, ANSWER]], [], "no_call"),
+    "call inside thinking, real one after": ([[*CALL, END_THINK, *CALL]], [(1, 5, 9)], None),
+    "call between two think closes": ([[END_THINK, *CALL, END_THINK, ANSWER]], [], "no_call"),
+    "call straddles the think close": ([[OPEN, NAME, END_THINK, ARGS, CLOSE]], [], "no_call"),
+    "thinking opened and never closed": ([[THINK, HM, *CALL]], [], "no_call"),
+    "thinking opened again after a close": ([[END_THINK, THINK, *CALL]], [], "no_call"),
+    "thinking opened and closed": ([[THINK, HM, END_THINK, *CALL]], [(1, 3, 7)], None),
+    "no think tag at all is plain text": ([[HM, *CALL]], [(1, 1, 5)], None),
+    "unclosed": ([[HM, OPEN, NAME]], [], "unclosed"),
+    "close without open": ([[CLOSE, HM]], [], "no_call"),
+    "close, then a call": ([[CLOSE, *CALL]], [(1, 1, 5)], None),
+    "open, open, close": ([[OPEN, HM, *CALL]], [(1, 2, 6)], None),
+    "two calls in one turn": ([[*CALL, *CALL]], [(1, 0, 4)], None),
+    "a call in each of two turns": ([CALL, [TOOL, TOOL], [HM, *CALL]], [(1, 0, 4), (2, 7, 11)], None),
+    "unclosed at the turn's end": ([[OPEN, NAME], [TOOL], [ARGS, CLOSE]], [], "unclosed"),
+    "thinking is per turn": ([[HM, END_THINK, ANSWER], [TOOL], CALL], [(2, 4, 8)], None),
+    "tool answer that looks like a call": ([[HM], [3001, 3001], [ANSWER]], [], "no_call"),
+    "a list is no call": ([[OPEN, LIST, CLOSE]], [], "unparsable"),
+    "name missing": ([[OPEN, NO_NAME, CLOSE]], [], "unparsable"),
+    "name is no string": ([[OPEN, BAD_NAME, CLOSE]], [], "unparsable"),
+    "empty call": ([[OPEN, CLOSE]], [], "unparsable"),
+    "nested too deep to parse": ([[OPEN, DEEP, DEEP, CLOSE]], [], "unparsable"),
+    "unparsable first, good second, same turn": ([[OPEN, HM, CLOSE, *CALL]], [], "unparsable"),
+    "unparsable in one turn, good in the next": ([[OPEN, HM, CLOSE], [TOOL], CALL], [(2, 4, 8)], None),
+    "no call in one turn, unparsable in the next": ([[HM], [TOOL], [OPEN, HM, CLOSE]], [], "unparsable"),
+}
+
+
+@pytest.mark.parametrize("turns, expected, reason", CASES.values(), ids=CASES.keys())
+def test_case(turns, expected, reason):
+    ids, mask, logprobs = response(*turns)
+    assert ranges(ids, mask, logprobs, **THINKING, decode=decode) == expected
+    assert why_no_fork(ids, mask, **THINKING, decode=decode) == reason
+
+
+def test_masked_tokens_are_never_read_as_a_call():
+    ids = [HM, *CALL, ANSWER]
+    mask = [1, 0, 0, 0, 0, 1]
+    assert ranges(ids, mask, [0.0] * 6, **TAGS) == []
+    assert not used_tool(ids, mask, **TAGS)
+
+
+def test_without_think_ids_thinking_is_text():
+    assert ranges(*response([*CALL, END_THINK, ANSWER]), **TAGS) == [(1, 0, 4)]
+
+
+def test_span_fork_and_confidence():
+    ids, mask, _ = response([HM, *CALL])
+    logprobs = [math.log(p) for p in (0.001, 1.0, 0.5, 0.25, 0.25)]
+    (span,) = find_tool_call_spans(ids, mask, logprobs, **TAGS)
+    assert span == ToolCallSpan(turn=1, start=1, end=5, fork=2, confidence=pytest.approx(0.5))
+    assert ids[: span.fork][-1] == OPEN  # the prefix ends with the opening tag, which the continuation does not sample
+
+
+@pytest.mark.parametrize(
+    "open_id, body, spans, reason",
+    [
+        (OPEN_NEWLINE, [NAME, ARGS], 1, None),  # white space belongs to the prefix
+        (OPEN_MERGED, [REST], 0, "merged_tag"),  # the first characters of the call do not
+    ],
+)
+def test_tag_merged_with_what_follows(open_id, body, spans, reason):
+    ids, mask, logprobs = response([HM, open_id, *body, CLOSE])
+    tags = dict(open_id=open_id, close_id=CLOSE)
+    assert len(find_tool_call_spans(ids, mask, logprobs, **tags, decode=decode)) == spans
+    assert why_no_fork(ids, mask, **tags, decode=decode) == reason
+    assert used_tool(ids, mask, **tags)
+
+
+@pytest.mark.parametrize("text", ["[TOOL_CALLS]", "<|tool_call|>", "", "\n<tool_call> "])
+def test_other_tags_are_not_mistaken_for_merged_ones(text):
+    texts = {**TEXT, OPEN: text}
+    ids, mask, logprobs = response(CALL)
+    assert find_tool_call_spans(ids, mask, logprobs, **TAGS, decode=lambda x: "".join(texts[i] for i in x))
+
+
+def test_a_malformed_call_is_tool_use_and_an_unclosed_one_is_not():
+    assert used_tool(*response([OPEN, HM, CLOSE])[:2], **THINKING)
+    assert not used_tool(*response([OPEN, NAME])[:2], **THINKING)
+    assert not used_tool(*response([*CALL, END_THINK, ANSWER])[:2], **THINKING)
+
+
+def test_reasons_are_strings_for_metric_keys():
+    assert [reason.value for reason in NoForkReason] == ["no_call", "unclosed", "unparsable", "merged_tag"]
+
+
+@pytest.mark.parametrize("convert", [list, tuple, np.asarray, torch.tensor])
+def test_any_sequence(convert):
+    ids, mask, logprobs = response([HM, *CALL], [TOOL], CALL)
+    expected = find_tool_call_spans(ids, mask, logprobs, **THINKING, decode=decode)
+    converted = [convert(values) for values in (ids, mask)]
+    assert len(expected) == 2
+    assert find_tool_call_spans(*converted, convert(logprobs), **THINKING, decode=decode) == [
+        ToolCallSpan(s.turn, s.start, s.end, s.fork, pytest.approx(s.confidence)) for s in expected
+    ]
+    assert used_tool(*converted, **THINKING)
+
+
+@pytest.mark.parametrize(
+    "ids, mask, logprobs, message",
+    [
+        ([1, 2], [1], [0.0, 0.0], "response_mask"),
+        ([1, 2], [1, 1], [0.0], "response_logprobs"),
+        ([1, 2], [1, 1], None, "calculate_log_probs must be true"),
+    ],
+)
+def test_errors_name_the_argument(ids, mask, logprobs, message):
+    with pytest.raises(ValueError, match=message):
+        find_tool_call_spans(ids, mask, logprobs, **TAGS)
+
+
+# ---------------------------------------------------------------- properties, against a slow and obvious reference
+
+LETTER = {"o": OPEN, "c": CLOSE, "t": THINK, "e": END_THINK, ".": HM, "_": TOOL}
+
+
+def reference(word: str) -> list[tuple[int, int, int]]:
+    """Spans of a response written as letters: o/c tool tags, t/e think tags, _ tool answer, '.' text."""
+    spans, turn, offset = [], 0, 0
+    for piece in word.split("_"):
+        if piece:
+            turn += 1
+            visible = piece.rpartition("e")[2]
+            if "t" not in visible:
+                skipped = len(piece) - len(visible)
+                tags = [(i, letter) for i, letter in enumerate(visible) if letter in "oc"]
+                for (i, first), (j, second) in zip(tags, tags[1:], strict=False):
+                    if first + second == "oc":
+                        spans.append((turn, offset + skipped + i, offset + skipped + j + 1))
+                        break
+        offset += len(piece) + 1
+    return spans
+
+
+@given(st.text(alphabet="octe._", max_size=24))
+def test_matches_reference(word):
+    ids = [LETTER[letter] for letter in word]
+    mask = [int(letter != "_") for letter in word]
+    logprobs = [-math.log(i + 2) for i in range(len(word))]
+    spans = find_tool_call_spans(ids, mask, logprobs, **THINKING)
+    assert [(span.turn, span.start, span.end) for span in spans] == reference(word)
+    assert used_tool(ids, mask, **THINKING) == bool(spans)
+    assert (why_no_fork(ids, mask, **THINKING) is None) == bool(spans)
+    for span in spans:
+        probabilities = [1 / (i + 2) for i in range(span.start, span.end)]
+        assert span.confidence == pytest.approx(sum(probabilities) / len(probabilities))
+        assert span.fork == span.start + 1
+        assert all(mask[span.start : span.end])
+
+
+@given(st.text(alphabet="octe._", max_size=24), st.data())
+def test_each_generated_token_is_trained_at_most_once(word, data):
+    """A source row trains [0, fork), its continuations what comes after: no position twice, none masked."""
+    ids = [LETTER[letter] for letter in word]
+    mask = [int(letter != "_") for letter in word]
+    spans = find_tool_call_spans(ids, mask, [0.0] * len(ids), **THINKING)
+    if not spans:
+        return
+    span = data.draw(st.sampled_from(spans))
+    source = [m if i < span.fork else 0 for i, m in enumerate(mask)]
+    resampled = [0 if i < span.fork else m for i, m in enumerate(mask)]  # a continuation that repeats the source
+    assert [a + b for a, b in zip(source, resampled, strict=True)] == mask
+    assert source[span.start] == 1 and resampled[span.start] == 0

@@ -1,0 +1,266 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Trigger, ranking and budget. A rollout is written as (reward, confidence of its calls...)."""
+
+import math
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recipe.axpo.forks import ToolCallSpan
+from recipe.axpo.selection import (
+    Candidate,
+    SettledRollout,
+    is_triggered,
+    prefix_budget,
+    restrict_spans,
+    select_prefixes,
+)
+
+
+def span(confidence, start=10, turn=1):
+    return ToolCallSpan(turn=turn, start=start, end=start + 5, fork=start + 1, confidence=confidence)
+
+
+def tool(session, confidence=0.5, reward=0.0, **kwargs):
+    return SettledRollout(session, reward, True, (span(confidence),), **kwargs)
+
+
+def no_tool(session, reward=0.0, **kwargs):
+    return SettledRollout(session, reward, False, (), **kwargs)
+
+
+def names(candidates):
+    return [f"{candidate.question}{candidate.session}" for candidate in candidates]
+
+
+# ---------------------------------------------------------------- trigger
+
+
+@pytest.mark.parametrize(
+    "rollouts, triggered",
+    [
+        ([], False),
+        ([no_tool(0), no_tool(1)], False),
+        ([tool(0), no_tool(1)], True),
+        ([tool(0), no_tool(1, reward=1.0)], True),
+        ([tool(0), tool(1, reward=1.0)], False),
+        ([tool(0), tool(1, reward=1.0, valid=False)], True),  # our failure is no evidence of a right answer
+        ([tool(0, valid=False), no_tool(1)], False),  # nor of a wrong one
+        ([tool(0, reward=0.99)], True),
+        ([tool(0, reward=1.5)], False),
+        ([SettledRollout(0, 0.0, True, ())], True),  # tool-using without a fork still counts
+    ],
+)
+def test_is_triggered(rollouts, triggered):
+    assert is_triggered(rollouts) is triggered
+
+
+def test_threshold():
+    assert not is_triggered([tool(0, reward=0.5)], correct_threshold=0.5)
+    assert is_triggered([tool(0, reward=0.4)], correct_threshold=0.5)
+
+
+# ---------------------------------------------------------------- budget
+
+
+@pytest.mark.parametrize(
+    "questions, rollouts, continuations, ratio, expected",
+    [
+        (128, 8, 4, 0.25, 64),
+        (1, 8, 4, 0.25, 0),  # half a prefix is none
+        (2, 8, 4, 0.25, 1),
+        (3, 8, 4, 0.25, 1),
+        (0, 8, 4, 0.25, 0),
+        (128, 8, 4, 0, 0),
+        (100, 1, 1, 0.29, 29),  # 0.29 * 100 is 28.999999999999996 in floats
+        (100, 1, 1, 0.07, 7),
+        (10, 3, 1, 0.1, 3),
+        (10, 1, 1, 1e-1, 1),
+        (4, 8, 4, 2.0, 16),
+    ],
+)
+def test_prefix_budget(questions, rollouts, continuations, ratio, expected):
+    assert prefix_budget(questions, rollouts, continuations, ratio) == expected
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("num_questions", -1),
+        ("num_questions", 1.5),
+        ("rollouts_per_question", 0),
+        ("continuations", 0),
+        ("continuations", math.inf),
+        ("budget_ratio", -0.1),
+        ("budget_ratio", math.nan),
+        ("budget_ratio", math.inf),
+    ],
+)
+def test_prefix_budget_errors_name_the_parameter(name, value):
+    arguments = dict(num_questions=1, rollouts_per_question=8, continuations=4, budget_ratio=0.25) | {name: value}
+    with pytest.raises(ValueError, match=name):
+        prefix_budget(**arguments)
+
+
+@given(
+    st.integers(0, 300),
+    st.integers(1, 16),
+    st.integers(1, 8),
+    st.decimals(min_value=0, max_value=3, places=3, allow_nan=False).map(float),
+)
+def test_prefix_budget_is_the_largest_that_fits(questions, rollouts, continuations, ratio):
+    budget = prefix_budget(questions, rollouts, continuations, ratio)
+    limit = Fraction(round(ratio * 1000), 1000) * questions * rollouts
+    assert budget * continuations <= limit < (budget + 1) * continuations
+
+
+# ---------------------------------------------------------------- fork policies
+
+
+def test_restrict_spans():
+    first, second, third = span(0.5, start=2), span(0.1, start=20), span(0.9, start=40)
+    spans = (second, first, third)
+    assert restrict_spans(spans, "first") == (first,)
+    assert restrict_spans(spans, "last") == (third,)
+    assert restrict_spans(spans, "least_confident") == (second,)
+    assert restrict_spans((), "first") == ()
+    with pytest.raises(ValueError, match="first, last, least_confident"):
+        restrict_spans(spans, "middle")
+
+
+# ---------------------------------------------------------------- selection
+
+GROUPS = {
+    "a": [tool(0, 0.30), tool(1, 0.10), tool(2, 0.20)],
+    "b": [tool(0, 0.90), tool(1, 0.80), no_tool(2, reward=1.0)],
+    "c": [tool(0, 0.01), tool(1, 0.02, reward=1.0)],  # a tool-using rollout is right: not triggered
+    "d": [no_tool(0), no_tool(1)],
+    "e": [tool(0, 0.05, valid=False), tool(1, 0.50), no_tool(2)],
+}
+
+
+@pytest.mark.parametrize(
+    "budget, expected",
+    [
+        (0, []),
+        (1, ["a1"]),
+        (2, ["a1", "e1"]),
+        (3, ["a1", "e1", "b1"]),  # b's best (0.80) comes before a's second (0.20)
+        (4, ["a1", "e1", "b1", "a2"]),
+        (99, ["a1", "e1", "b1", "a2", "b0", "a0"]),
+    ],
+)
+def test_breadth_first(budget, expected):
+    assert names(select_prefixes(GROUPS, budget=budget)) == expected
+
+
+def test_one_candidate_per_rollout_at_its_least_confident_call():
+    rollout = SettledRollout(0, 0.0, True, (span(0.5, start=2), span(0.1, start=20), span(0.1, start=30)))
+    assert select_prefixes({"a": [rollout]}, budget=9) == [Candidate("a", 0, span(0.1, start=20))]
+
+
+def test_ties_go_by_question_then_session():
+    groups = {"z": [tool(1), tool(0)], "a": [tool(0), tool(1)]}
+    assert names(select_prefixes(groups, budget=9)) == ["z0", "a0", "z1", "a1"]
+
+
+def test_rollout_without_fork_is_no_candidate():
+    assert select_prefixes({"a": [SettledRollout(0, 0.0, True, ())]}, budget=9) == []
+
+
+def test_random_ranking_is_seeded_breadth_first_and_ignores_confidence():
+    groups = {q: [tool(s, 0.1 * (s + 1)) for s in range(4)] for q in "abcdef"}
+    picks = [names(select_prefixes(groups, budget=6, ranking="random", seed=seed)) for seed in range(20)]
+    assert picks[3] == names(select_prefixes(groups, budget=6, ranking="random", seed=3))
+    assert len(set(map(tuple, picks))) > 10
+    assert all(sorted(name[0] for name in pick) == list("abcdef") for pick in picks)
+    assert {name[1] for pick in picks for name in pick} == set("0123")
+
+
+def test_errors():
+    with pytest.raises(ValueError, match="confidence, random"):
+        select_prefixes({}, budget=1, ranking="entropy")
+    with pytest.raises(ValueError, match="budget"):
+        select_prefixes({}, budget=-1)
+    with pytest.raises(ValueError, match="'a', session 0 is NaN"):
+        select_prefixes({"a": [SettledRollout(0, 0.0, True, (span(0.1), span(math.nan)))]}, budget=1)
+
+
+# ---------------------------------------------------------------- properties, against a slow and obvious reference
+
+confidences = st.sampled_from([0.1, 0.2, 0.3, 0.4, 0.5])
+rollouts = st.builds(
+    lambda reward, uses, values, valid: (reward, uses, tuple(values) if uses else (), valid),
+    st.sampled_from([0.0, 0.0, 0.0, 1.0]),
+    st.booleans(),
+    st.lists(confidences, max_size=3),
+    st.sampled_from([True, True, True, False]),
+)
+batches = st.dictionaries(st.integers(0, 99), st.lists(rollouts, max_size=5), max_size=6)
+
+
+def build(batch):
+    return {
+        question: [
+            SettledRollout(s, r, uses, tuple(span(c, start=10 * i) for i, c in enumerate(values)), valid)
+            for s, (r, uses, values, valid) in enumerate(group)
+        ]
+        for question, group in batch.items()
+    }
+
+
+def reference(batch, budget):
+    """Repeatedly take, of the questions with the fewest picks that have candidates left, the least confident one."""
+    left = {}
+    for question, group in batch.items():
+        using = [reward for reward, uses, _, valid in group if uses and valid]
+        if using and max(using) < 1:
+            left[question] = {s: min(v) for s, (_, uses, v, valid) in enumerate(group) if uses and valid and v}
+    picks = []
+    for rank in range(5):
+        queue = []
+        for question in batch:
+            if left.get(question):
+                session = min(left[question], key=lambda s: (left[question][s], s))
+                queue.append((left[question].pop(session), question, session))
+        for _, question, session in sorted(queue, key=lambda item: item[0]):  # stable: ties in order of the batch
+            picks.append((rank, question, session))
+    return [(question, session) for _, question, session in picks[:budget]]
+
+
+@given(batches, st.integers(0, 12))
+def test_matches_reference(batch, budget):
+    picks = select_prefixes(build(batch), budget=budget)
+    assert [(pick.question, pick.session) for pick in picks] == reference(batch, budget)
+
+
+@given(batches, st.integers(0, 12), st.sampled_from(["confidence", "random"]), st.integers(0, 3))
+def test_properties_of_any_ranking(batch, budget, ranking, seed):
+    groups = build(batch)
+    picks = select_prefixes(groups, budget=budget, ranking=ranking, seed=seed)
+    everything = select_prefixes(groups, budget=10**6, ranking=ranking, seed=seed)
+    assert len(picks) == min(budget, len(everything)) and picks == everything[:budget]
+    assert len({(pick.question, pick.session) for pick in picks}) == len(picks)  # a row is frozen at one place only
+    available = {question: sum(p.question == question for p in everything) for question in groups}
+    taken = {question: 0 for question in groups}
+    for pick in picks:
+        rollout = groups[pick.question][pick.session]
+        assert rollout.valid and rollout.used_tool and pick.span in rollout.spans
+        assert not any(r.valid and r.used_tool and r.reward >= 1 for r in groups[pick.question])
+        taken[pick.question] += 1
+        for other, count in taken.items():  # breadth first: nobody waits with one pick less and candidates left
+            assert count >= taken[pick.question] - 1 or count == available[other]

@@ -1,0 +1,382 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""image_zoom_in: which pixels, of which image, and what the model is told when it got the arguments wrong.
+
+Test images hold their own coordinates: the pixel at (x, y) is (x % 256, y % 256, 16 * (x // 256) + y // 256).
+"""
+
+import asyncio
+import base64
+import io
+import json
+import math
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from verl.tools.tool_registry import load_all_tools
+
+from tools.errors import ToolInfrastructureError
+from tools.image_zoom_in import MAX_ASPECT_RATIO, open_image, smart_resize
+
+TOOLS = Path(__file__).parents[2] / "tools"
+
+
+def coordinates(width, height):
+    x, y = np.meshgrid(np.arange(width), np.arange(height))
+    return Image.fromarray(np.stack([x % 256, y % 256, 16 * (x // 256) + y // 256], axis=-1).astype(np.uint8))
+
+
+def corner(image):
+    """Coordinates in the original of a crop's upper left pixel."""
+    r, g, b = image.getpixel((0, 0))
+    return r + 256 * (b // 16), g + 256 * (b % 16)
+
+
+def load(name="image_zoom_in.yaml", **options):
+    (tool,) = load_all_tools(str(TOOLS / name), None)
+    return type(tool)({**tool.config, **options}, tool.tool_schema)
+
+
+@pytest.fixture(scope="module")
+def tool():
+    return load(min_pixels=1024)
+
+
+def user(*images):
+    content = [{"type": "image", "image": image} for image in images] + [{"type": "text", "text": "what is it?"}]
+    return {"role": "user", "content": content}
+
+
+def answer(image):
+    content = [{"type": "image", "image": image}, {"type": "text", "text": "Image 1: the region"}]
+    return {"role": "tool", "content": content}
+
+
+def trajectory(*messages, image_data=None):
+    return SimpleNamespace(messages=[{"role": "system", "content": "look"}, *messages], image_data=image_data)
+
+
+def call(tool, parameters, agent_data=None, **create_kwargs):
+    async def run():
+        instance, _ = await tool.create(create_kwargs=create_kwargs)
+        try:
+            return await tool.execute(instance, parameters, agent_data=agent_data)
+        finally:
+            await tool.release(instance)
+
+    response, reward, metrics = asyncio.run(run())
+    assert reward == 0.0
+    return response, metrics
+
+
+def zoom(tool, box, agent_data, img_idx=0):
+    response, metrics = call(tool, {"bbox_2d": box, "label": "cup", "img_idx": img_idx}, agent_data)
+    assert metrics["ok"], response.text
+    (image,) = response.image
+    assert image.mode == "RGB" and image.size == (metrics["width"], metrics["height"])
+    return image, response.text
+
+
+# ---------------------------------------------------------------- pixels
+
+
+def test_crop_holds_the_pixels_of_the_original(tool):
+    original = coordinates(2000, 1600)
+    small = original.resize((320, 256))  # what the model was shown
+    image, text = zoom(tool, [200, 300, 264, 340], trajectory(user(original), image_data=[small]))
+    assert image.size == (128, 64)
+    assert np.array_equal(image, original.crop((400, 480, 528, 544)))
+    assert text == "Image 1: the region [200, 300, 264, 340] of image 0."
+
+
+@pytest.mark.parametrize(
+    "box, region",
+    [
+        ([500, 500, 501, 501], (484, 484, 516, 516)),  # tiny: grown around its centre
+        ([0, 0, 1, 1], (0, 0, 32, 32)),  # at the borders it is shifted to stay inside
+        ([999, 999, 1000, 1000], (968, 968, 1000, 1000)),
+        ([999, 0, 1000, 1], (968, 0, 1000, 32)),
+        ([500.2, 500.2, 500.3, 500.3], (484, 484, 516, 516)),
+        ([500, 100, 501, 164], (484, 100, 516, 164)),  # only the short side grows
+        ([-50, -1e300, 64, 64], (0, 0, 64, 64)),  # partly outside: clamped
+        ([936, 936, 5000, 10**18], (936, 936, 1000, 1000)),
+    ],
+)
+def test_region(tool, box, region):
+    original = coordinates(1000, 1000)
+    image, _ = zoom(tool, box, trajectory(user(original)))
+    assert np.array_equal(image, original.crop(region))
+
+
+def test_image_smaller_than_min_side(tool):
+    image, _ = zoom(tool, [0, 0, 10, 10], trajectory(user(coordinates(20, 20))))
+    assert image.size == (32, 32)
+
+
+def test_result_is_resized_to_the_limits():
+    tool = load()
+    page = trajectory(user(coordinates(4000, 4000)))
+    assert zoom(tool, [0, 0, 25, 25], page)[0].size == (256, 256)
+    assert zoom(tool, [0, 0, 1000, 1000], page)[0].size == (2880, 2880)
+    assert zoom(load("image_zoom_in_tiny.yaml"), [0, 0, 500, 500], page)[0].size == (128, 128)
+
+
+# ---------------------------------------------------------------- which image
+
+
+def test_index_counts_every_image_of_the_conversation(tool):
+    first, second = coordinates(400, 300), coordinates(640, 640).rotate(180)
+    crop = first.crop((100, 100, 228, 228))
+    chat = trajectory(user(first, second), {"role": "assistant", "content": "hm"}, answer(crop), image_data=[crop])
+    image, text = zoom(tool, [0, 0, 100, 100], chat, img_idx=1)
+    assert np.array_equal(image, second.crop((0, 0, 64, 64)))
+    assert text == "Image 3: the region [0, 0, 100, 100] of image 1."
+    image, text = zoom(tool, [250, 250, 500, 500], chat, img_idx=2)  # into an image that a tool returned
+    assert corner(image) == (132, 132) and image.size == (32, 32)
+    assert text.startswith("Image 3") and text.endswith("image 2.")
+
+
+def as_bytes(image, **kwargs):
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", **kwargs)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("form", ["pil", "bytes", "bytes+image", "path", "file", "data", "nested", "image_url"])
+def test_forms_of_an_image(tool, tmp_path, form):
+    original = coordinates(128, 128)
+    data = as_bytes(original)
+    path = tmp_path / "image.png"
+    path.write_bytes(data)
+    address = "data:image/png;base64," + base64.b64encode(data).decode()
+    element = {
+        "pil": {"image": original},
+        "bytes": {"bytes": data, "path": None},
+        "bytes+image": {"bytes": data, "image": Image.open(io.BytesIO(data))},  # what verl makes of a parquet row
+        "path": {"image": str(path)},
+        "file": {"image": f"file://{path}"},
+        "data": {"image": address},
+        "nested": {"image": {"bytes": None, "path": str(path)}},
+        "image_url": {"type": "image_url", "image_url": {"url": address}},
+    }[form]
+    chat = trajectory({"role": "user", "content": [{"type": "image", **element}]})
+    assert np.array_equal(zoom(tool, [250, 250, 750, 750], chat)[0], original.crop((32, 32, 96, 96)))
+
+
+def test_fallbacks_when_the_prompt_holds_no_image(tool):
+    given, crop = coordinates(256, 256), coordinates(64, 64).rotate(180)
+    everything = [0, 0, 1000, 1000]
+    arguments = {"bbox_2d": everything, "label": "", "img_idx": 0}
+    chat = trajectory({"role": "user", "content": "what is it?"}, answer(crop), image_data=[crop, crop])
+    response, _ = call(tool, arguments, chat, images=[given])
+    assert np.array_equal(response.image[0], given) and response.text.startswith("Image 2:")
+    response, _ = call(tool, {**arguments, "img_idx": 1}, chat, images=[given])
+    assert np.array_equal(response.image[0], crop)
+    assert np.array_equal(zoom(tool, everything, trajectory(image_data=[given]))[0], given)
+    assert np.array_equal(zoom(tool, everything, trajectory(image_data=given))[0], given)
+    response, _ = call(tool, arguments, None, images=[given])
+    assert np.array_equal(response.image[0], given)
+    response, _ = call(tool, arguments, trajectory(user(crop)), images=[given])  # the conversation comes first
+    assert np.array_equal(response.image[0], crop)
+
+
+def test_nothing_is_kept_after_release(tool):
+    call(tool, {"bbox_2d": [0, 0, 1, 1], "label": "", "img_idx": 0}, images=[coordinates(64, 64)])
+    assert not tool._given_images
+
+
+def test_modes_become_rgb_on_white():
+    assert open_image(Image.new("RGBA", (2, 2), (255, 0, 0, 0))).getpixel((0, 0)) == (255, 255, 255)
+    assert open_image(Image.new("LA", (2, 2), (0, 255))).getpixel((0, 0)) == (0, 0, 0)
+    for mode in ("1", "L", "P", "CMYK", "I;16", "F"):
+        assert open_image(Image.new(mode, (2, 2))).mode == "RGB"
+
+
+def test_exif_orientation_is_ignored_as_verl_ignores_it(tool):
+    original = coordinates(256, 128)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # "turn by 90 degrees"
+    chat = trajectory({"role": "user", "content": [{"type": "image", "bytes": as_bytes(original, exif=exif)}]})
+    assert np.array_equal(zoom(tool, [0, 0, 1000, 1000], chat)[0], original)
+
+
+# ---------------------------------------------------------------- errors
+
+GOOD = {"bbox_2d": [0, 0, 500, 500], "label": "cup", "img_idx": 0}
+NAN, INF = math.nan, math.inf
+ERRORS = [
+    ("bbox_2d", {}, "four numbers from 0 to 1000"),
+    ("bbox_2d", {"bbox_2d": None}, "four numbers"),
+    ("bbox_2d", {"bbox_2d": "[0, 0, 500, 500]"}, "four numbers"),
+    ("bbox_2d", {"bbox_2d": "x" * 2**20}, "four numbers"),
+    ("bbox_2d", {"bbox_2d": []}, "four numbers"),
+    ("bbox_2d", {"bbox_2d": [0, 0, 500]}, "four numbers"),
+    ("bbox_2d", {"bbox_2d": [[0, 0, 500, 500]]}, "four numbers"),
+    ("bbox_2d", {"bbox_2d": [0, 0, "500", 500]}, "four numbers"),
+    ("bbox_2d", {"bbox_2d": [False, 0, 500, True]}, "four numbers"),
+    ("bbox_2d", {"bbox_2d": [NAN, 0, 500, 500]}, "four numbers"),
+    ("bbox_2d", {"bbox_2d": [0, 0, INF, 500]}, "four numbers"),
+    ("bbox_2d", {"bbox_2d": [0, 0, 10**400, 500]}, "four numbers"),
+    ("bbox_2d", {"bbox_2d": {"x1": 0}}, "four numbers"),
+    ("bbox_2d", {"bbox_2d": [500, 0, 100, 500]}, "x1 < x2"),
+    ("bbox_2d", {"bbox_2d": [0, 500, 500, 500]}, "y1 < y2"),
+    ("bbox_2d", {"bbox_2d": [-9, 0, 0, 500]}, "outside"),
+    ("bbox_2d", {"bbox_2d": [1000, 0, 1200, 500]}, "outside"),
+    ("bbox_2d", {"bbox_2d": [1200, 1300, 1500, 1600]}, "outside"),
+    ("label", {"label": None}, "string"),
+    ("label", {"label": 3}, "string"),
+    ("label", {"label": "x" * 2**20}, "at most 1000 characters"),
+    ("img_idx", {"img_idx": None}, "0, the only image"),
+    ("img_idx", {"img_idx": 1}, "0, the only image"),
+    ("img_idx", {"img_idx": -1}, "0, the only image"),
+    ("img_idx", {"img_idx": 0.5}, "0, the only image"),
+    ("img_idx", {"img_idx": True}, "0, the only image"),
+    ("img_idx", {"img_idx": "0"}, "0, the only image"),
+    ("img_idx", {"img_idx": NAN}, "0, the only image"),
+    ("img_idx", {"img_idx": 10**400}, "0, the only image"),
+]
+
+
+@pytest.mark.parametrize("name, change, says", ERRORS)
+def test_mistakes_of_the_model(tool, name, change, says):
+    parameters = {**GOOD, **change} if change else {}
+    response, metrics = call(tool, parameters, trajectory(user(coordinates(64, 64))))
+    assert response.text.startswith(f"Error: {name} ") and says in response.text and len(response.text) < 300
+    assert response.image is None and metrics == {"ok": False, "error": name}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_missing_argument(tool, name):
+    parameters = {key: value for key, value in GOOD.items() if key != name}
+    assert call(tool, parameters, trajectory(user(coordinates(64, 64))))[1] == {"ok": False, "error": name}
+
+
+def test_error_says_which_images_there_are(tool):
+    image = coordinates(64, 64)
+    response, _ = call(tool, {**GOOD, "img_idx": 3}, trajectory(user(image, image), answer(image)))
+    assert response.text == "Error: img_idx must be an integer from 0 to 2."
+    assert "no image" in call(tool, GOOD, trajectory())[0].text
+    assert call(tool, {**GOOD, "img_idx": 0.0}, trajectory(user(image)))[1]["ok"]
+
+
+def test_long_and_thin_region(tool):
+    response, metrics = call(tool, {**GOOD, "bbox_2d": [0, 0, 1000, 1]}, trajectory(user(coordinates(8000, 33))))
+    assert metrics["error"] == "bbox_2d" and "long and thin" in response.text
+
+
+@pytest.mark.parametrize(
+    "source",
+    [b"no image", "/nowhere/image.png", as_bytes(coordinates(64, 64))[:90], 7, None, "data:image/png;base64,?"],
+)
+def test_a_broken_image_is_no_mistake_of_the_model(tool, source):
+    with pytest.raises(ToolInfrastructureError, match="cannot read an image"):
+        call(tool, GOOD, trajectory(user(source)))
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda children: st.lists(children, max_size=5) | st.dictionaries(st.text(max_size=4), children, max_size=3),
+    max_leaves=8,
+)
+boxes = st.lists(st.integers(-200, 1200) | st.floats(-200, 1200) | json_values, min_size=3, max_size=5) | json_values
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={"bbox_2d": boxes, "label": st.just("cup") | json_values, "img_idx": st.integers(-1, 2) | json_values},
+    )
+    | json_values
+)
+def test_never_raises_whatever_the_model_writes(fuzz_tool, parameters):
+    response, metrics = call(fuzz_tool, parameters, trajectory(user(FUZZ_IMAGE)))
+    assert len(response.text) < 300
+    if metrics["ok"]:
+        (image,) = response.image
+        assert image.width % 32 == image.height % 32 == 0 and image.width * image.height <= 16384
+    else:
+        assert response.image is None and metrics["error"] in ("arguments", "bbox_2d", "label", "img_idx")
+        assert response.text.startswith(f"Error: {metrics['error']} ")
+
+
+FUZZ_IMAGE = coordinates(300, 200)
+
+
+@pytest.fixture(scope="module")
+def fuzz_tool():
+    return load("image_zoom_in_tiny.yaml")
+
+
+# ---------------------------------------------------------------- size rule
+
+
+@settings(deadline=None)
+@given(
+    st.integers(1, 5000),
+    st.integers(1, 5000),
+    st.sampled_from([28, 32]),
+    st.integers(1, 2**20),
+    st.integers(1024, 2**23),
+)
+def test_smart_resize_properties(width, height, factor, low, high):
+    if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
+        return
+    w, h = smart_resize(width, height, factor, min(low, high), high)
+    assert w % factor == h % factor == 0 and min(w, h) >= factor
+    assert w * h <= high and max(w, h) <= MAX_ASPECT_RATIO * min(w, h)
+
+
+@settings(deadline=None)
+@given(st.integers(32, 4000), st.integers(32, 4000))
+def test_smart_resize_agrees_with_qwen(width, height):
+    qwen = pytest.importorskip("qwen_vl_utils", exc_type=Exception)
+    if max(width, height) > 20 * min(width, height):
+        return
+    h, w = qwen.smart_resize(height, width, factor=32, min_pixels=65_536, max_pixels=4_194_304)
+    assert smart_resize(width, height, 32, 65_536, 4_194_304) == (w, h)
+
+
+# ---------------------------------------------------------------- configuration
+
+
+@pytest.mark.parametrize("name", ["image_zoom_in.yaml", "image_zoom_in_tiny.yaml"])
+def test_yaml_loads_through_verl(name):
+    (tool,) = load_all_tools(str(TOOLS / name), None)
+    schema = tool.tool_schema.model_dump(exclude_unset=True, exclude_none=True)
+    assert tool.name == "image_zoom_in"
+    assert list(schema["function"]["parameters"]["properties"]) == ["bbox_2d", "label", "img_idx"]
+    assert schema["function"]["parameters"]["required"] == ["bbox_2d", "label", "img_idx"]
+    assert len(json.dumps(schema)) < (300 if "tiny" in name else 600)  # it is part of every prompt
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"min_size": 3}, "min_size"),
+        ({"factor": 0}, "factor"),
+        ({"min_side": "32"}, "min_side"),
+        ({"max_pixels": True}, "max_pixels"),
+        ({"min_pixels": 2000, "max_pixels": 1999}, "max_pixels"),
+        ({"min_pixels": 1, "max_pixels": 1023}, "max_pixels"),
+    ],
+)
+def test_bad_options_fail_at_start(options, message):
+    with pytest.raises(ValueError, match=message):
+        load(**options)

@@ -1,0 +1,44 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""FSDP engine for device "cpu" (``actor_rollout_ref.model.external_lib=verl_ext.cpu.engine``)."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import verl.workers.engine.fsdp.transformer_impl as fsdp_impl
+from torch.distributed.fsdp import CPUOffloadPolicy
+from verl.workers.engine.base import EngineRegistry
+
+import verl_ext.position_ids  # noqa: F401  multimodal rows of equal length occur in every toy run
+
+
+@contextmanager
+def _unpinned_offload():
+    """verl offloads the reference model to *pinned* host memory, which needs an accelerator to pin for."""
+    original = fsdp_impl.CPUOffloadPolicy
+    fsdp_impl.CPUOffloadPolicy = lambda pin_memory=False: CPUOffloadPolicy(pin_memory=False)
+    try:
+        yield
+    finally:
+        fsdp_impl.CPUOffloadPolicy = original
+
+
+@EngineRegistry.register(model_type="language_model", backend=["fsdp", "fsdp2"], device="cpu")
+class CPUFSDPEngineWithLMHead(fsdp_impl.FSDPEngineWithLMHead):
+    """verl's FSDP language-model engine, unpinned."""
+
+    def _build_fsdp_module(self, module):
+        with _unpinned_offload():
+            return super()._build_fsdp_module(module)

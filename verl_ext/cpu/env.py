@@ -1,0 +1,65 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The environment of a CPU run. ``eval "$(python -m verl_ext.cpu.env)"`` sets it in a shell."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+REPO_ROOT = Path(__file__).resolve().parents[2]
+SITE_DIR = Path(__file__).resolve().parent / "site"
+
+
+def cpu_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Variables that make verl, Ray and vLLM run on a CPU.
+
+    Args:
+        base: environment to extend; its ``PYTHONPATH`` and thread settings are kept. Default: ``os.environ``.
+
+    Returns:
+        Only the variables to set, not the whole environment.
+    """
+    base = os.environ if base is None else base
+    paths = [str(SITE_DIR), str(REPO_ROOT), *filter(None, base.get("PYTHONPATH", "").split(os.pathsep))]
+    threads = base.get("OMP_NUM_THREADS") or str(min(os.cpu_count() or 1, 8))
+    return {
+        "VERL_PLATFORM": "cpu",
+        "VERL_USE_EXTERNAL_MODULES": "verl_ext.cpu.register",
+        # sitecustomize must be found by every interpreter of the run, vLLM's spawned ones included
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
+        "OMP_NUM_THREADS": threads,
+        # GiB for the KV cache; the default takes half of the machine's memory
+        "VLLM_CPU_KVCACHE_SPACE": base.get("VLLM_CPU_KVCACHE_SPACE", "1"),
+        # pinning threads to cores starves the trainer that shares them
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "VLLM_MLA_DISABLE": "1",
+        # compiling costs 20 s at start and gains nothing on a tiny model
+        "TORCHDYNAMO_DISABLE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_OFFLINE": base.get("HF_HUB_OFFLINE", "1"),
+        "RAY_DEDUP_LOGS": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        # Ray hides accelerators from actors that ask for none; there are none to hide
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "VLLM_NO_USAGE_STATS": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+if __name__ == "__main__":
+    for name, value in cpu_environment().items():
+        print(f"export {name}={shlex.quote(value)}")

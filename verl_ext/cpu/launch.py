@@ -1,0 +1,125 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Start a CPU run as a child of its own and leave nothing of it behind: processes, Ray's files, shared memory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from verl_ext.cpu.env import REPO_ROOT, cpu_environment
+
+SHM = Path("/dev/shm")
+
+
+def _mapped_segments() -> set[str]:
+    """Names of the /dev/shm files that some live process has mapped."""
+    names = set()
+    for maps in Path("/proc").glob("[0-9]*/maps"):
+        try:
+            names.update(line.rsplit("/dev/shm/", 1)[1] for line in maps.read_text().splitlines() if "/dev/shm/" in line)
+        except OSError:
+            continue  # gone, or not ours
+    return names
+
+
+def remove_stale_segments(since: float) -> int:
+    """Delete this user's ``psm_*`` segments made after ``since`` that nobody maps any more; returns how many.
+
+    vLLM and TransferQueue leave them behind when their processes are ended.
+    """
+    removed, mapped = 0, _mapped_segments()
+    for segment in SHM.glob("psm_*"):
+        try:
+            info = segment.stat()
+            if info.st_uid == os.getuid() and info.st_mtime >= since and segment.name not in mapped:
+                segment.unlink()
+                removed += 1
+        except FileNotFoundError:
+            continue
+    return removed
+
+
+def _end(process: subprocess.Popen, marker: str, timeout: float = 20.0) -> None:
+    """End the child and everything that carries ``marker`` in its environment, asking first."""
+
+    def relatives() -> list[psutil.Process]:
+        found = []
+        for candidate in psutil.process_iter():
+            try:
+                if candidate.environ().get("AXPO_RUN_ID") == marker:
+                    found.append(candidate)
+            except (psutil.Error, OSError):
+                continue
+        return found
+
+    for send in ("terminate", "kill"):
+        alive = relatives()
+        if not alive:
+            break
+        for relative in alive:
+            try:
+                getattr(relative, send)()
+            except psutil.NoSuchProcess:
+                continue
+        psutil.wait_procs(alive, timeout=timeout)
+    process.wait(timeout=timeout)
+
+
+@contextmanager
+def launch(
+    command: Sequence[str], log: Path, *, env: Mapping[str, str] | None = None, ray: bool = True
+) -> Iterator[subprocess.Popen]:
+    """Run ``command`` in the environment of a CPU run, its output appended to ``log``; clean up on the way out.
+
+    Args:
+        command: program and arguments.
+        log: file for standard output and error.
+        env: variables on top of ``cpu_environment()``.
+        ray: append Hydra overrides that give the run a Ray session of its own.
+
+    Yields:
+        The running process; wait for it or watch it. Leaving the block ends it if it still runs.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    started = time.time()
+    ray_dir = tempfile.mkdtemp(prefix="axpo-", dir="/tmp")  # short: Ray puts sockets there, paths end at 107 bytes
+    marker = Path(ray_dir).name
+    environment = {**os.environ, **cpu_environment(), **(env or {}), "AXPO_RUN_ID": marker}
+    command = list(command) + ([f"+ray_kwargs.ray_init._temp_dir={ray_dir}"] if ray else [])
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, env=environment, cwd=REPO_ROOT, start_new_session=True
+        )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)  # lets the trainer close its files
+                try:
+                    process.wait(timeout=10)
+                except subprocess.TimeoutExpired:
+                    pass
+            _end(process, marker)
+            shutil.rmtree(ray_dir, ignore_errors=True)
+            remove_stale_segments(started)

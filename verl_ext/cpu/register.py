@@ -1,0 +1,55 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Loaded at ``import verl`` in every process of a CPU run (``VERL_USE_EXTERNAL_MODULES=verl_ext.cpu.register``)."""
+
+from __future__ import annotations
+
+import functools
+import os
+
+import torch.distributed
+
+from verl_ext.cpu.bootstrap import install
+
+install()  # an interpreter without our sitecustomize (a notebook, a debugger) still gets the import hook
+
+
+def dedupe_backends(backend: str | None) -> str | None:
+    """``"cpu:gloo,cpu:gloo"`` -> ``"cpu:gloo"``; other strings unchanged.
+
+    verl names one backend for the host and one for the device; here they are the same, which torch rejects as a
+    duplicate device type.
+    """
+    if backend is None or "," not in backend:
+        return backend
+    return ",".join(dict.fromkeys(part.strip() for part in backend.split(",")))
+
+
+def _patch_process_group() -> None:
+    original = torch.distributed.init_process_group
+    if getattr(original, "_verl_ext_cpu", False):
+        return
+
+    @functools.wraps(original)
+    def init_process_group(backend=None, *args, **kwargs):
+        return original(dedupe_backends(backend), *args, **kwargs)
+
+    init_process_group._verl_ext_cpu = True
+    torch.distributed.init_process_group = init_process_group
+
+
+if os.environ.get("VERL_PLATFORM") == "cpu":
+    import verl_ext.cpu.platform  # noqa: F401  registers the platform
+
+    _patch_process_group()
