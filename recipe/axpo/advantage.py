@@ -61,6 +61,7 @@ def compute_axpo_advantage(
     """Compute outcome advantages of B rows with T response tokens. Without branches this is verl's GRPO, bit for bit.
 
     A group of one has mean 0 and standard deviation 1, as in verl; the standard deviation is the sample's (N - 1).
+    A continuation whose siblings are all missing has no baseline: its advantage is 0.
 
     Args:
         token_level_rewards: (B, T); the sum over T is the row's own outcome reward, whatever its role.
@@ -108,7 +109,8 @@ def compute_axpo_advantage(
                 advantages[row] = group_advantages[position]
 
     for members in rows.continuation_groups.values():  # Eq. 2
-        advantages[members] = normalise(rewards[members])
+        if len(members) > 1:  # one survivor of K (the others failed on our side) has nothing to be compared with: 0
+            advantages[members] = normalise(rewards[members])
 
     token_advantages = advantages.unsqueeze(-1) * response_mask.to(advantages.dtype)
     return token_advantages, token_advantages

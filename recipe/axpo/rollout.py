@@ -123,8 +123,7 @@ class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
                 await self._write_row(row)
             if selected:
                 await self.coordinator.branched.remote(step, uid, outcomes)
-            for session, error in group.errors.items():
-                logger.error(f"session {session} of question {uid} left out: {error!r}", exc_info=error)
+            self._report_errors(uid, group)
             status = "failure" if group.errors else "finished"
         except Exception:
             logger.exception(f"question {uid} failed")
@@ -136,6 +135,16 @@ class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
             await self.coordinator.branched.remote(step, uid, [])
         finally:
             await tq.async_kv_put(key=uid, partition_id="train", tag={"status": status})
+
+    @staticmethod
+    def _report_errors(uid: str, group: _Group) -> None:
+        """One line for each session left out; the traceback once, since one cause usually fails them all."""
+        for i, (session, error) in enumerate(group.errors.items()):
+            reason = str(error).strip().split("\n")[-1][:300]
+            logger.error(
+                f"session {session} of question {uid} left out: {type(error).__name__}: {reason}",
+                exc_info=error if i == 0 else None,
+            )
 
     async def _run_sessions(self, sampling_params: dict, sessions: list[dict[str, Any]], group: _Group) -> None:
         """Run sessions side by side; what they settled as is in ``group`` afterwards, one's failure harms no other."""

@@ -59,6 +59,10 @@ class _CPUDeviceModule(ModuleType):
         return 1
 
     @staticmethod
+    def get_device_name(device=None) -> str:
+        return "CPU"  # verl's table of peak FLOP/s knows it by this name
+
+    @staticmethod
     def get_rng_state(device=None) -> torch.Tensor:
         return torch.get_rng_state()
 

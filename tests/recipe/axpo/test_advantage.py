@@ -102,7 +102,12 @@ def test_a_source_may_have_lost_its_continuations():
 
 def test_group_of_one_has_mean_0_and_std_1():
     result = advantages([rollout(1.0), source("f", 1.0, question="p"), continuation("f", 1.0, question="p")])
-    assert result == pytest.approx([1 / (1 + 1e-6)] * 3)
+    assert result == pytest.approx([1 / (1 + 1e-6)] * 2 + [0.0])
+
+
+@pytest.mark.parametrize("reward", [0.0, 1.0])
+def test_a_lone_continuation_has_no_baseline(reward):
+    assert advantages([source("f", reward), rollout(0.0), continuation("f", reward)])[2] == 0.0
 
 
 def test_without_std():
@@ -215,8 +220,8 @@ def branched_batches(draw):
 
 
 def reference(rows):
-    def normalise(values, position):
-        return grpo(values)[position] if len(values) > 1 else values[0]
+    def normalise(values, position, alone):
+        return grpo(values)[position] if len(values) > 1 else alone
 
     result = []
     for i, (question, role, _, group, recovery, _) in enumerate(rows):
@@ -225,7 +230,7 @@ def reference(rows):
         else:
             peers = [j for j, row in enumerate(rows) if row[1] != CONTINUATION and row[0] == question]
         values = [recovery if j == i and role == SOURCE else rows[j][2] for j in peers]
-        result.append(normalise(values, peers.index(i)))
+        result.append(normalise(values, peers.index(i), 0.0 if role == CONTINUATION else values[0]))
     return result
 
 

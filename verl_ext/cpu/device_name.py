@@ -1,0 +1,24 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Name of the CPU "device", which verl's FLOPS counter asks for after each SFT step (unknown name: no MFU figure).
+
+Loaded after ``verl_ext.cpu.register``; does nothing where the platform already answers.
+"""
+
+from __future__ import annotations
+
+from verl_ext.cpu.platform import PlatformCPU
+
+if not hasattr(type(PlatformCPU.device_module), "get_device_name"):
+    type(PlatformCPU.device_module).get_device_name = staticmethod(lambda device=None: "cpu")
