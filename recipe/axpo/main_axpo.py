@@ -48,9 +48,7 @@ def main(config: DictConfig) -> None:
         validate_axpo_config(config)
     except ConfigError as error:
         sys.exit(f"configuration error: {error}")
-    validate_config(
-        config=config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config)
-    )
+    validate_config(config=config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
     run_ppo(config, task_runner_class=ray.remote(num_cpus=1)(AXPOTaskRunner))
 
 

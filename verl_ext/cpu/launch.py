@@ -37,7 +37,9 @@ def _mapped_segments() -> set[str]:
     names = set()
     for maps in Path("/proc").glob("[0-9]*/maps"):
         try:
-            names.update(line.rsplit("/dev/shm/", 1)[1] for line in maps.read_text().splitlines() if "/dev/shm/" in line)
+            names.update(
+                line.rsplit("/dev/shm/", 1)[1] for line in maps.read_text().splitlines() if "/dev/shm/" in line
+            )
         except OSError:
             continue  # gone, or not ours
     return names

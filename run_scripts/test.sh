@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Installs the virtual environment (once) and runs style checks and tests; arguments go to pytest,
+# e.g. `bash run_scripts/test.sh -m "not stack"` for the part that takes less than a minute.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source run_scripts/install_cpu.sh
+eval "$("$AXPO_VENV/bin/python" -m verl_ext.cpu.env)"
+"$AXPO_VENV/bin/ruff" check .
+"$AXPO_VENV/bin/ruff" format --check .
+exec "$AXPO_VENV/bin/python" -m pytest --durations=10 "$@"
