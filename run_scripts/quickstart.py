@@ -28,8 +28,9 @@ from tqdm import tqdm
 
 from run_scripts.summary import Metrics, summary_table
 from verl_ext.cpu.env import REPO_ROOT
-from verl_ext.cpu.launch import launch
+from verl_ext.cpu.launch import Run, launch
 
+MEMORY_INTERVAL = 5.0  # seconds
 CHECKPOINT = REPO_ROOT / "run_scripts" / "tiny_model" / "checkpoint"
 
 
@@ -108,17 +109,26 @@ def new_attempt(output: Path) -> Path:
     return folder / f"attempt-{len(list(folder.glob('attempt-*.jsonl'))):03d}.jsonl"
 
 
-def follow(process, metrics: Metrics, steps: int, timeout: float) -> int:
-    """Show progress until the run ends; returns its exit code."""
-    deadline = time.monotonic() + timeout
-    with tqdm(total=steps, desc="starting Ray, verl and vLLM (about a minute)", unit="step") as bar:
-        while process.poll() is None:
-            if time.monotonic() > deadline:
-                tqdm.write(f"giving up after {timeout:.0f} s (--timeout)", file=sys.stderr)
-                return 124
+def follow(run: Run, metrics: Metrics, args: argparse.Namespace) -> tuple[int, float]:
+    """Show progress until the run ends; returns its exit code and peak memory in GiB (all of it: ``memory.jsonl``)."""
+    started, sampled, peak = time.monotonic(), 0.0, 0.0
+    with (
+        tqdm(total=args.steps, desc="starting Ray, verl and vLLM (about a minute)", unit="step") as bar,
+        (args.output / "memory.jsonl").open("a") as memory_log,
+    ):
+        while run.process.poll() is None:
+            elapsed = time.monotonic() - started
+            if elapsed > args.timeout:
+                tqdm.write(f"giving up after {args.timeout:.0f} s (--timeout)", file=sys.stderr)
+                return 124, peak
             time.sleep(0.5)
             metrics.refresh()
             latest = metrics.last_step
+            if elapsed - sampled > MEMORY_INTERVAL:
+                sampled, memory = elapsed, run.memory()
+                peak = max(peak, memory["total"] + memory["shm"])
+                memory_log.write(json.dumps({"seconds": round(elapsed), "step": latest, **memory}) + "\n")
+                memory_log.flush()
             if latest is not None and latest > bar.n:
                 bar.set_description("training")
                 row = metrics.steps[latest]
@@ -126,7 +136,7 @@ def follow(process, metrics: Metrics, steps: int, timeout: float) -> int:
                 bar.set_postfix({name: f"{row[key]:.2f}" for name, key in shown.items() if key in row})
                 bar.update(latest - bar.n)
     metrics.refresh()
-    return process.returncode
+    return run.process.returncode, peak
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -144,8 +154,8 @@ def main(argv: list[str] | None = None) -> int:
     print(f"{args.estimator.upper()}, {args.steps} steps, seed {args.seed}; the log goes to {log}", flush=True)
     started = time.monotonic()
     try:
-        with launch(command(args, data), log, env=env) as process:
-            code = follow(process, metrics, args.steps, args.timeout)
+        with launch(command(args, data), log, env=env) as run:
+            code, peak = follow(run, metrics, args)
     except KeyboardInterrupt:
         print("\ninterrupted; the same command resumes from the last checkpoint", file=sys.stderr)
         return 130
@@ -155,7 +165,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"\nthe run failed with exit code {code}; the whole log is {log}", file=sys.stderr)
         return code
     print(summary_table(metrics, args.steps))
-    print(f"\ntime         {time.monotonic() - started:.0f} s")
+    print(f"\ntime         {time.monotonic() - started:.0f} s, peak memory {peak:.1f} GiB")
     print(f"TensorBoard  tensorboard --logdir {args.output / 'tensorboard'}")
     print(f"rollouts     {args.output / 'rollouts'}/<step>.jsonl (every row: role, source, prefix, reward, advantage)")
     print(f"checkpoints  {args.output / 'checkpoints'}")

@@ -33,6 +33,8 @@ from recipe.axpo.selection import Candidate, SettledRollout, prefix_budget, sele
 
 logger = logging.getLogger(__name__)
 
+REPORT_SECONDS = 120.0  # how often to say what a batch is waiting for
+
 
 @dataclass
 class _Step:
@@ -89,8 +91,16 @@ class BatchCoordinator:
             self._check_branched(batch)
         if not self.branching:
             return []
-        await batch.all_settled.wait()
+        await self._wait_for_all(step, batch, is_first=next(iter(batch.groups)) == question)
         return [candidate for candidate in batch.selected if candidate.question == question]
+
+    async def _wait_for_all(self, step: int, batch: _Step, is_first: bool) -> None:
+        while True:
+            try:
+                return await asyncio.wait_for(batch.all_settled.wait(), timeout=REPORT_SECONDS)
+            except TimeoutError:
+                if is_first:  # one voice is enough
+                    logger.warning("step %s: %s of %s questions have settled", step, len(batch.groups), batch.expected)
 
     def _budget(self, batch: _Step) -> int:
         if not self.branching:

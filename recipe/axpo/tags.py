@@ -45,8 +45,8 @@ class ToolCallTags:
         for tag, token_id in ((open_tag, open_id), (close_tag, close_id)):
             if token_id is None:
                 raise ValueError(
-                    f"{tag!r} is no single token of the tokenizer {tokenizer.name_or_path!r}; AXPO forks behind it. "
-                    "Use a model with Qwen's tool-call tokens, or run algorithm.adv_estimator=grpo"
+                    f"{tag!r} is no single token of the tokenizer {tokenizer.name_or_path!r}; AXPO forks behind it: "
+                    "use a model whose chat template has Qwen's tool-call tokens"
                 )
         return cls(open_id, close_id, single("<think>"), single("</think>"))
 

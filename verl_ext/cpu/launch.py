@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -62,36 +63,67 @@ def remove_stale_segments(since: float) -> int:
     return removed
 
 
-def _end(process: subprocess.Popen, marker: str, timeout: float = 20.0) -> None:
-    """End the child and everything that carries ``marker`` in its environment, asking first."""
+@dataclass(frozen=True)
+class Run:
+    """A running child and everything it started, found by a mark in their environment."""
 
-    def relatives() -> list[psutil.Process]:
+    process: subprocess.Popen
+    marker: str
+
+    def members(self) -> list[psutil.Process]:
+        """The run's live processes; Ray and vLLM detach theirs, so parentage does not find them."""
         found = []
         for candidate in psutil.process_iter():
             try:
-                if candidate.environ().get("AXPO_RUN_ID") == marker:
+                if candidate.environ().get("AXPO_RUN_ID") == self.marker:
                     found.append(candidate)
             except (psutil.Error, OSError):
                 continue
         return found
 
-    for send in ("terminate", "kill"):
-        alive = relatives()
-        if not alive:
-            break
-        for relative in alive:
+    def memory(self) -> dict[str, float | dict[str, float]]:
+        """Memory in GiB: ``total`` of all processes (shared pages counted once), ``shm`` (/dev/shm), by process name.
+
+        Processes are named by Ray's title or their command; those under 50 MiB are left out of ``processes``.
+        """
+        total, processes = 0, {}
+        for member in self.members():
             try:
-                getattr(relative, send)()
-            except psutil.NoSuchProcess:
+                size = member.memory_full_info().pss
+                title = " ".join(member.cmdline())[:60] or member.name()
+            except (psutil.Error, OSError):
                 continue
-        psutil.wait_procs(alive, timeout=timeout)
-    process.wait(timeout=timeout)
+            total += size
+            if size > 50 * 2**20:
+                processes[f"{member.pid} {title}"] = round(size / 2**30, 3)
+        shm = psutil.disk_usage(str(SHM)).used
+        return {"total": round(total / 2**30, 3), "shm": round(shm / 2**30, 3), "processes": processes}
+
+    def end(self, timeout: float = 20.0) -> None:
+        """End every process of the run, asking first."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)  # lets the trainer close its files
+            try:
+                self.process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                pass
+        for send in ("terminate", "kill"):
+            alive = self.members()
+            if not alive:
+                break
+            for member in alive:
+                try:
+                    getattr(member, send)()
+                except psutil.NoSuchProcess:
+                    continue
+            psutil.wait_procs(alive, timeout=timeout)
+        self.process.wait(timeout=timeout)
 
 
 @contextmanager
 def launch(
     command: Sequence[str], log: Path, *, env: Mapping[str, str] | None = None, ray: bool = True
-) -> Iterator[subprocess.Popen]:
+) -> Iterator[Run]:
     """Run ``command`` in the environment of a CPU run, its output appended to ``log``; clean up on the way out.
 
     Args:
@@ -101,7 +133,7 @@ def launch(
         ray: append Hydra overrides that give the run a Ray session of its own.
 
     Yields:
-        The running process; wait for it or watch it. Leaving the block ends it if it still runs.
+        The run; wait for its process or watch it. Leaving the block ends it if it still runs.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     started = time.time()
@@ -113,15 +145,10 @@ def launch(
         process = subprocess.Popen(
             command, stdout=output, stderr=subprocess.STDOUT, env=environment, cwd=REPO_ROOT, start_new_session=True
         )
+        run = Run(process, marker)
         try:
-            yield process
+            yield run
         finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGINT)  # lets the trainer close its files
-                try:
-                    process.wait(timeout=10)
-                except subprocess.TimeoutExpired:
-                    pass
-            _end(process, marker)
+            run.end()
             shutil.rmtree(ray_dir, ignore_errors=True)
             remove_stale_segments(started)
