@@ -45,7 +45,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         epilog="Hydra overrides may follow after --, e.g. -- axpo.budget_ratio=0.5",
     )
     parser.add_argument("--estimator", choices=("axpo", "grpo"), default="axpo", help="advantage estimator")
-    parser.add_argument("--steps", type=int, default=20, help="training steps of 8 questions with 8 rollouts each")
+    parser.add_argument("--steps", type=int, default=15, help="training steps of 8 questions with 8 rollouts each")
     parser.add_argument("--seed", type=int, default=0, help="seed of the data, its order and the sampling")
     parser.add_argument("--output", type=Path, default=None, help="folder of the run (default: outputs/quickstart/...)")
     parser.add_argument("--save-freq", type=int, default=10, help="steps between checkpoints; a rerun resumes from one")

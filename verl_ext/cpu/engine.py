@@ -17,9 +17,11 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
+import torch
 import verl.workers.engine.fsdp.transformer_impl as fsdp_impl
 from torch.distributed.fsdp import CPUOffloadPolicy
 from verl.workers.engine.base import EngineRegistry
+from verl.workers.rollout.utils import get_vision_placeholder_token_ids
 
 import verl_ext.position_ids  # noqa: F401  multimodal rows of equal length occur in every toy run
 
@@ -37,8 +39,20 @@ def _unpinned_offload():
 
 @EngineRegistry.register(model_type="language_model", backend=["fsdp", "fsdp2"], device="cpu")
 class CPUFSDPEngineWithLMHead(fsdp_impl.FSDPEngineWithLMHead):
-    """verl's FSDP language-model engine, unpinned."""
+    """verl's FSDP language-model engine, unpinned, with the rollout's vocabulary.
+
+    verl forbids the rollout engine to sample ``<|image_pad|>`` and ``<|video_pad|>``, but its actor still gives them a
+    share of the probability. A large model's share is nothing; a tiny one's reached 0.4 % on an unlucky token, and with
+    it the difference between rollout and actor log-probabilities. Here the actor leaves them out, too.
+    """
 
     def _build_fsdp_module(self, module):
         with _unpinned_offload():
             return super()._build_fsdp_module(module)
+
+    def prepare_model_outputs(self, output, output_args, micro_batch, logits_processor_func):
+        banned = get_vision_placeholder_token_ids(self.model_config.processor) if self.model_config.processor else []
+        if banned:
+            # finite, unlike the rollout's -inf: prompts hold these tokens, and 0 * inf under their mask would be NaN
+            output.logits = output.logits.index_fill(-1, torch.tensor(banned), -1e4)
+        return super().prepare_model_outputs(output, output_args, micro_batch, logits_processor_func)

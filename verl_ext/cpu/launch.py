@@ -47,12 +47,12 @@ def _mapped_segments() -> set[str]:
 
 
 def remove_stale_segments(since: float) -> int:
-    """Delete this user's ``psm_*`` segments made after ``since`` that nobody maps any more; returns how many.
+    """Delete this user's segments made after ``since`` that nobody maps any more; returns how many.
 
-    vLLM and TransferQueue leave them behind when their processes are ended.
+    vLLM and TransferQueue leave shared memory (``psm_*``) and semaphores (``sem.mp-*``) behind when they are ended.
     """
     removed, mapped = 0, _mapped_segments()
-    for segment in SHM.glob("psm_*"):
+    for segment in (*SHM.glob("psm_*"), *SHM.glob("sem.mp-*")):
         try:
             info = segment.stat()
             if info.st_uid == os.getuid() and info.st_mtime >= since and segment.name not in mapped:
