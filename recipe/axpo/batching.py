@@ -103,8 +103,10 @@ def order_rows(
             members[assignment[question]].append(row)
     parts = []
     for rows in members:
-        while len(rows) < rows_each:
-            rows.append(padding.pop())
+        missing = rows_each - len(rows)
+        if missing > len(padding):
+            raise ValueError(f"{missing - len(padding)} padding rows too few")
+        rows += [padding.pop() for _ in range(missing)]
         parts.append([[rows[i] for i in part] for part in partition([seq_lens[row] for row in rows], dp_size)])
     if padding:
         raise ValueError(f"{len(padding)} padding rows too many")

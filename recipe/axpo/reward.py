@@ -18,15 +18,19 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
+# the innermost: a match never runs across another tag, which also keeps the search linear in the text
+_ANSWER = re.compile(r"<answer>([^<]*(?:<(?!/?answer>)[^<]*)*)</answer>")
 
 
 def final_answer(solution: str) -> str | None:
-    """The last ``<answer>...</answer>`` of what follows the last thinking; None if there is none.
+    """The last ``<answer>...</answer>`` of what the model says at its end; None if there is none.
 
-    A response holds every turn and tool answer of a trajectory; what counts is what the model says at its end.
+    A response holds every turn and tool answer of a trajectory. What was thought, or what a tool has quoted, is no
+    answer, nor is anything in a last turn that was cut off while thinking.
     """
-    answers = _ANSWER.findall(solution.rsplit("</think>", 1)[-1])
+    for closed in ("</tool_response>", "</think>"):
+        solution = solution.rsplit(closed, 1)[-1]
+    answers = _ANSWER.findall(solution.split("<think>", 1)[0])
     return answers[-1].strip() if answers else None
 
 

@@ -11,14 +11,4 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Name of the CPU "device", which verl's FLOPS counter asks for after each SFT step (unknown name: no MFU figure).
-
-Loaded after ``verl_ext.cpu.register``; does nothing where the platform already answers.
-"""
-
-from __future__ import annotations
-
-from verl_ext.cpu.platform import PlatformCPU
-
-if not hasattr(type(PlatformCPU.device_module), "get_device_name"):
-    type(PlatformCPU.device_module).get_device_name = staticmethod(lambda device=None: "cpu")
+"""The embedded task: a synthetic perception benchmark in which the answer is only visible in a crop."""

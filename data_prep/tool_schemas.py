@@ -1,0 +1,44 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Tool schemas as a rollout will list them in the prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+TOOLS_DIR = Path(__file__).resolve().parents[1] / "tools"
+
+
+def load_tool_schemas(names: Sequence[str], tools_dir: Path = TOOLS_DIR) -> list[dict[str, Any]]:
+    """Read ``tools/<name>.yaml`` for each name.
+
+    They go through verl's own schema class, which drops what it does not know: the SFT prompt must be the prompt of the
+    rollout, token for token.
+
+    Raises:
+        FileNotFoundError: no such tool.
+    """
+    from verl.tools.schemas import OpenAIFunctionToolSchema
+
+    schemas = []
+    for name in names:
+        config = yaml.safe_load((tools_dir / f"{name}.yaml").read_text())
+        for tool in config["tools"]:
+            schema = OpenAIFunctionToolSchema.model_validate(tool["tool_schema"])
+            schemas.append(schema.model_dump(exclude_unset=True, exclude_none=True))
+    return schemas

@@ -1,0 +1,128 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Binary outcome reward of whole trajectories, as verl decodes them: without <|im_start|> and <|im_end|>."""
+
+import time
+
+import pytest
+from verl.utils.reward_score import default_compute_score
+
+from recipe.axpo.reward import compute_score, final_answer
+
+CALL = 'look closer</think>\n\n<tool_call>\n{"name": "image_zoom_in", "arguments": {}}\n</tool_call>'
+
+
+def tool(text):
+    """A tool's answer and the generation prompt after it."""
+    return f"user\n<tool_response>\n{text}\n</tool_response>\nassistant\n<think>\n"
+
+
+@pytest.mark.parametrize(
+    "solution, expected",
+    [
+        ("<answer>red</answer>", "red"),
+        ("<answer>\n red \n</answer>", "red"),
+        ("red.</think>\n\nIt is <answer>red</answer>.", "red"),
+        ("maybe <answer>blue</answer></think>\n\n<answer>red</answer>", "red"),  # thinking is not the answer
+        ("<answer>blue</answer> no, <answer>red</answer>", "red"),  # the last word counts
+        ("<answer>blue <answer>red</answer>", "red"),  # begun anew
+        ("<answer>a\nb</answer>", "a\nb"),
+        ("<answer></answer>", ""),
+        # several turns
+        (CALL + tool("<image>") + "now I see</think>\n\n<answer>red</answer>", "red"),
+        (CALL + tool("") + CALL + tool("") + "ok</think>\n\n<answer>red</answer>", "red"),
+        (CALL + tool("") + "ok</think>\n\n<answer>a</answer>" + tool("") + "</think>no idea", None),
+        # none
+        ("", None),
+        ("red", None),
+        ("<answer>red", None),
+        ("red</answer>", None),
+        ("</answer>red<answer>", None),
+        ("<ANSWER>red</ANSWER>", None),
+        ("<answer>red</answer></think>", None),  # answered in its thoughts only
+        # a tool that quotes an answer has not given it for the model
+        (CALL + tool("<answer>red</answer>") + "no idea", None),
+        (CALL + tool("<answer>red</answer>") + "hm</think>\n\nno idea", None),
+        (CALL + tool("<answer>red</answer>") + "hm</think>\n\n<answer>blue</answer>", "blue"),
+        (CALL + "user\n<tool_response>\n<answer>red</answer>\n</tool_response>", None),  # out of turns
+        # cut off while thinking about it
+        (CALL + tool("") + "perhaps <answer>red</answer>, or", None),
+        ("<think>perhaps <answer>red</answer>, or", None),
+    ],
+)
+def test_final_answer(solution, expected):
+    assert final_answer(solution) == expected
+
+
+@pytest.mark.parametrize(
+    "answer, truth, score",
+    [
+        ("red", "red", 1.0),
+        ("Red", "red", 1.0),
+        ("red", "RED", 1.0),
+        (" red ", "red", 1.0),
+        ("dark  red", "dark red", 1.0),
+        ("dark\nred", "dark red", 1.0),
+        ("red.", "red", 1.0),
+        ("red", "red.", 1.0),
+        ("7", 7, 1.0),  # a ground truth that is a number
+        ("STRASSE", "straße", 1.0),
+        ("reddish", "red", 0.0),
+        ("dark red", "red", 0.0),
+        ("", "red", 0.0),
+        ("7.0", "7", 0.0),
+        (".7", "7", 0.0),
+    ],
+)
+def test_embedded_task(answer, truth, score):
+    result = compute_score("axpo/embedded_colour", f"hm</think>\n\n<answer>{answer}</answer>", truth)
+    assert result == {"score": score, "acc": score, "extracted": answer.strip(), "method": "exact"}
+
+
+def test_no_answer_is_wrong_even_where_nothing_is_the_truth():
+    result = compute_score("axpo/embedded_colour", "I cannot tell", "")
+    assert result == {"score": 0.0, "acc": 0.0, "extracted": "", "method": "exact"}
+
+
+@pytest.mark.parametrize("solution, truth", [("#### 72", "72"), ("#### 71", "72"), ("seventy-two", "72")])
+def test_other_sources_are_verls(solution, truth):
+    result = compute_score("openai/gsm8k", solution, truth, extra_info={}, unused_by_verl=1)
+    score = float(default_compute_score("openai/gsm8k", solution, truth))
+    assert result == {"score": score, "acc": score, "extracted": "", "method": "verl"}
+
+
+def test_unknown_source_is_an_error():
+    with pytest.raises(NotImplementedError, match="no_such_task"):
+        compute_score("no_such_task", "x", "y")
+
+
+@pytest.mark.parametrize(
+    "solution, expected",
+    [
+        ("x" * 1_000_000 + "</think><answer>red</answer>", "red"),
+        ("<answer>" * 125_000, None),
+        ("<answer>" * 125_000 + "red</answer>", "red"),
+        ("</answer>" * 110_000, None),
+        ("<answer>a</answer>" * 55_000, "a"),
+        ("<answer>" + "<" * 1_000_000, None),
+        ("</think>" * 125_000, None),
+        ("<answer>" + "red " * 250_000 + "</answer>", ("red " * 250_000).strip()),
+    ],
+    ids=lambda value: (value or "None")[:12],
+)
+def test_a_megabyte_is_read_at_once(solution, expected):
+    """A model that repeats itself must not hold up the reward loop."""
+    started = time.process_time()
+    assert final_answer(solution) == expected
+    assert time.process_time() - started < 1.0
