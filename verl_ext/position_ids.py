@@ -36,10 +36,9 @@ def fix_3d_position_ids(data: TensorDict) -> None:
     if position_ids.dim() != 3 or not position_ids.is_nested:
         return
     values, offsets = position_ids.values(), position_ids.offsets()
-    if "input_ids" in data.keys():
+    counts_tokens = values.shape[-1] == offsets[-1]
+    if counts_tokens and "input_ids" in data.keys():  # 4 * B rows may happen to be as many as there are tokens
         counts_tokens = torch.equal(offsets.diff().cpu(), data["input_ids"].offsets().diff().cpu())
-    else:
-        counts_tokens = values.shape[-1] == offsets[-1]
     if counts_tokens:  # only the number of the ragged axis was lost on the way: verl's own fix
         position_ids._ragged_idx = 2
         return

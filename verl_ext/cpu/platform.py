@@ -44,7 +44,8 @@ class _CPUDeviceModule(ModuleType):
     @staticmethod
     def max_memory_allocated(device=None) -> int:
         """Peak resident memory of this process in bytes."""
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        return max(peak, psutil.Process().memory_info().rss)  # the kernel's peak lags a little behind
 
     max_memory_reserved = max_memory_allocated
 
