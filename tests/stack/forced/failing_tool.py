@@ -1,0 +1,34 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""A tool that fails as its caller asks: by our side's fault if ``label`` starts with "ours", else by its own."""
+
+from __future__ import annotations
+
+from verl.tools.base_tool import BaseTool
+from verl.tools.schemas import ToolResponse
+
+from tools.errors import ToolInfrastructureError
+
+
+class FailingTool(BaseTool):
+    async def create(self, instance_id=None, **kwargs):
+        return "failing", ToolResponse()
+
+    async def execute(self, instance_id, parameters, **kwargs):
+        if parameters["label"].startswith("ours"):
+            raise ToolInfrastructureError("the backend is down")
+        raise ValueError("the tool has a bug")
+
+    async def release(self, instance_id, **kwargs):
+        pass

@@ -1,0 +1,46 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""GRPO through our manager is verl's own rollout.
+
+Last of the forced cases: a job has one coordinator, AXPO's or GRPO's.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.stack.forced.checks import check_same_rows
+from tests.stack.forced.script import FAILS, Question, acting, answer, call, plain, quiet
+from tests.stack.forced.world import N
+
+pytestmark = pytest.mark.stack
+
+
+def test_grpo_writes_the_rows_that_verl_writes(play, world):
+    sessions = {
+        "a": [call("a first"), call("a second", image=1), answer("a end", True)],
+        **acting("b", False),
+        **plain("c", False),
+        "d": [call("d"), FAILS],
+    }
+    wrong = {**acting("a", False), **acting("b", False), **plain("c", False), **plain("d", False)}
+    questions = (Question("hard", sessions), Question("wrong", wrong), quiet("other"))
+    run = play(*questions, variant="grpo")
+    assert run.report.selected == [] and run.report.budget == 0
+    assert len(run.rows["hard"]) == N - 1 and run.status["hard"] == "failure"
+    assert "axpo" not in run.rows["other"][0].fields
+    assert run.metrics["axpo/tool_use_rate"] == pytest.approx(4 / 11)  # the figures are kept for GRPO too
+    assert run.metrics["axpo/infra_failures"] == 1.0 and run.metrics["axpo/triggered_questions"] == 1.0
+    world.forget()
+    check_same_rows(run, play(*questions, variant="stock"))

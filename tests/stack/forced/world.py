@@ -1,0 +1,258 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The rollout side of a training run, with a scripted engine: Ray, TransferQueue, reward worker, managers, data."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+import torch
+import transfer_queue as tq
+from hydra import compose, initialize_config_dir
+from verl.experimental.reward_loop import RewardLoopManager
+from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopManagerTQ
+from verl.utils import tensordict_utils as tu
+from verl.utils.config import omega_conf_to_dataclass
+from verl.utils.dataset.rl_dataset import RLHFDataset, collate_fn
+
+from data_prep.embedded.rl import embedded_rl_row
+from data_prep.embedded.scene import SceneConfig, make_scene, scene_rng
+from data_prep.rows import write_parquet
+from recipe.axpo.coordinator import coordinator_name, get_coordinator
+from recipe.axpo.metrics import StepReport, thinking_acting_gap
+from recipe.axpo.rollout import AXPOAgentLoopManager
+from tests.stack.forced.engine import Call, ScriptedClient, start_engine
+from tests.stack.forced.script import Question
+from verl_ext.cpu.env import REPO_ROOT
+from verl_ext.cpu.launch import remove_stale_segments
+
+N, K = 4, 3
+COMMON = (
+    f"actor_rollout_ref.rollout.n={N}",
+    f"axpo.continuations={K}",
+    "axpo.budget_ratio=0.5",
+    f"actor_rollout_ref.rollout.multi_turn.tool_config_path={REPO_ROOT / 'tests/stack/forced/tools.yaml'}",
+    "data.max_response_length=384",
+    "data.filter_overlong_prompts=false",
+)
+VARIANTS = {
+    "axpo": (AXPOAgentLoopManager, ("actor_rollout_ref.rollout.agent.num_workers=2",)),
+    "axpo_last": (AXPOAgentLoopManager, ("axpo.fork=last",)),
+    "grpo": (AXPOAgentLoopManager, ("algorithm.adv_estimator=grpo",)),
+    "stock": (AgentLoopManagerTQ, ("algorithm.adv_estimator=grpo",)),
+}
+
+
+def load_config(model: Path, *overrides: str):
+    """The configuration that ``main_axpo --config-dir run_scripts/config +preset=cpu`` would get."""
+    with initialize_config_dir(str(REPO_ROOT / "recipe" / "axpo" / "config"), version_base=None):
+        config = compose(
+            "axpo_trainer",
+            overrides=[
+                f"hydra.searchpath=[pkg://verl.trainer.config,file://{REPO_ROOT / 'run_scripts' / 'config'}]",
+                "+preset=cpu",
+                f"actor_rollout_ref.model.path={model}",
+                "trainer.default_local_dir=unused",
+                *COMMON,
+                *overrides,
+            ],
+        )
+    config.transfer_queue.enable = True
+    return config
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row as the trainer would read it."""
+
+    key: str
+    tag: dict[str, Any]
+    fields: dict[str, Any]
+
+    @property
+    def session(self) -> int:
+        return int(self.key.rsplit("_", 2)[1])
+
+    @property
+    def column(self) -> dict[str, Any]:
+        return self.fields["axpo"]
+
+    def ids(self, name: str) -> list:
+        return self.fields[name].tolist()
+
+    @property
+    def reward(self) -> float:
+        return self.fields["rm_scores"].sum().item()
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one batch has left behind."""
+
+    step: int
+    uids: dict[str, str]  # question name -> uid
+    answers: dict[str, str]
+    status: dict[str, str]  # question name -> status of its prompt in the TransferQueue
+    rows: dict[str, list[Row]]  # question name -> rows in the order of their sessions
+    calls: list[Call]
+    failed: list[tuple[str, str, int | None]]
+    report: StepReport | None
+    metrics: dict[str, float]
+
+
+class World:
+    """Starts what a test asks for, keeps it for the next one."""
+
+    def __init__(self, model: Path, folder: Path):
+        self.model, self.folder = model, folder
+        self.started = time.time()
+        self.ray_dir = tempfile.mkdtemp(prefix="axpo-", dir="/tmp")  # short: Ray puts sockets there
+        ray.init(
+            num_cpus=16,
+            num_gpus=1,
+            include_dashboard=False,
+            object_store_memory=200_000_000,
+            _node_ip_address="127.0.0.1",
+            _temp_dir=self.ray_dir,
+        )
+        config = load_config(model)
+        tq.init(config.transfer_queue)
+        self.rewards = RewardLoopManager(config)
+        max_length = config.data.max_prompt_length + config.data.max_response_length
+        self.engine = start_engine(str(model / "tokenizer.json"), max_length)
+        self.managers: dict[str, Any] = {}
+        for name in ("axpo", "axpo_last", "stock"):  # their processes start side by side
+            self._start(name)
+        model_config = omega_conf_to_dataclass(config.actor_rollout_ref.model)
+        self.tokenizer, self.processor, self.config = model_config.tokenizer, model_config.processor, config
+        self.step = 0
+
+    def close(self) -> None:
+        tq.close()
+        ray.shutdown()
+        shutil.rmtree(self.ray_dir, ignore_errors=True)
+        remove_stale_segments(self.started)
+
+    def _start(self, name: str) -> None:
+        manager_class, overrides = VARIANTS[name]
+        self.managers[name] = manager_class.create(
+            config=load_config(self.model, *overrides),
+            llm_client=ScriptedClient(self.engine),
+            teacher_client=None,
+            reward_loop_worker_handles=self.rewards.reward_loop_worker_handles,
+        )
+
+    def manager(self, name: str):
+        """The manager, started if need be. A job has one coordinator, so AXPO's and GRPO's take turns."""
+        rivals = {"grpo": {"axpo", "axpo_last"}, "stock": set()}.get(name, {"grpo"}) & set(self.managers)
+        if rivals:
+            coordinator = get_coordinator()
+            for rival in rivals:
+                for worker in self.managers.pop(rival).agent_loop_workers:
+                    ray.kill(worker)
+            ray.kill(coordinator)
+            self._until(self._coordinator_is_gone, "the coordinator to end")
+        if name not in self.managers:
+            self._start(name)
+        return self.managers[name]
+
+    @staticmethod
+    def _coordinator_is_gone() -> bool:
+        try:
+            ray.get_actor(coordinator_name())
+        except ValueError:
+            return True
+        return False
+
+    @staticmethod
+    def _until(done, what: str, timeout: float = 240.0) -> None:
+        deadline = time.monotonic() + timeout
+        while not done():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"waited {timeout:.0f} s for {what}")
+            time.sleep(0.02)
+
+    def _batch(self, questions: Sequence[Question], agent: str):
+        """The batch as ``PPOTrainer._next_train_batch`` hands it over, and each question's right answer."""
+        rows, answers = [], {}
+        for index, question in enumerate(questions):
+            scene = make_scene("colour", SceneConfig(), scene_rng(0, "train", index))
+            row = embedded_rl_row(scene, "train", index)
+            row["prompt"][0]["content"] = f"<image>\nCase {question.name}: {scene.question}"
+            row["extra_info"]["tool_selection"] = list(question.tools)
+            rows.append({**row, "agent_name": agent})
+            answers[question.name] = scene.answer
+        path = self.folder / f"{uuid.uuid4().hex}.parquet"
+        write_parquet(rows, path)
+        dataset = RLHFDataset(str(path), self.tokenizer, self.config.data, self.processor)
+        batch = collate_fn([dataset[i] for i in range(len(dataset))])
+        batch["uid"] = np.array([str(uuid.uuid4()) for _ in questions], dtype=object)
+        batch = tu.get_tensordict(batch)
+        tu.assign_non_tensor_data(batch, "global_steps", self.step)
+        return batch, answers
+
+    def run(self, questions: Sequence[Question], variant: str = "axpo") -> Run:
+        """Roll one batch out and collect all there is to see."""
+        manager = self.manager(variant)
+        self.step += 1
+        batch, answers = self._batch(questions, "tool_agent" if variant == "stock" else "axpo_tool_agent")
+        ray.get(self.engine.load.remote({question.name: question for question in questions}, answers))
+        uids = dict(zip(answers, batch["uid"], strict=True))
+        tags = [{"is_prompt": True, "status": "pending", "global_steps": self.step} for _ in questions]
+        tq.kv_batch_put(keys=list(batch["uid"]), partition_id="train", tags=tags)
+        manager.generate_sequences(batch)
+
+        def settled() -> bool:
+            listed = tq.kv_list("train")["train"]
+            return all(listed[uid]["status"] in ("finished", "failure") for uid in uids.values())
+
+        self._until(settled, "the batch to settle")
+        report = ray.get(get_coordinator().close.remote(self.step), timeout=30) if variant != "stock" else None
+        calls, violations, failed = ray.get(self.engine.record.remote())
+        assert not violations, violations
+        listed = tq.kv_list("train")["train"]
+        rows = {name: self._rows(uid, listed) for name, uid in uids.items()}
+        status = {name: listed[uid]["status"] for name, uid in uids.items()}
+        metrics = {} if report is None else thinking_acting_gap(report)
+        return Run(self.step, uids, answers, status, rows, calls, failed, report, metrics)
+
+    @staticmethod
+    def _rows(uid: str, listed: dict[str, dict]) -> list[Row]:
+        keys = sorted((key for key in listed if key.startswith(f"{uid}_")), key=lambda key: int(key.split("_")[1]))
+        rows = []
+        for key in keys:
+            data = tq.kv_batch_get(keys=[key], partition_id="train")
+            fields = {}
+            for name in data.keys():
+                value = data[name][0]
+                if not isinstance(value, torch.Tensor):
+                    value = getattr(value, "data", value)
+                fields[name] = value
+            rows.append(Row(key, listed[key], fields))
+        return rows
+
+    def forget(self) -> None:
+        """Empty the TransferQueue between two batches."""
+        listed = tq.kv_list("train") or {}
+        if keys := list(listed.get("train", ())):
+            tq.kv_clear(keys=keys, partition_id="train")
