@@ -51,8 +51,10 @@ def remove_stale_segments(since: float) -> int:
 
     vLLM and TransferQueue leave shared memory (``psm_*``) and semaphores (``sem.mp-*``) behind when they are ended.
     """
+    candidates = [*SHM.glob("psm_*"), *SHM.glob("sem.mp-*")]
+    # in this order: one that another run makes while the maps are read is no candidate
     removed, mapped = 0, _mapped_segments()
-    for segment in (*SHM.glob("psm_*"), *SHM.glob("sem.mp-*")):
+    for segment in candidates:
         try:
             info = segment.stat()
             if info.st_uid == os.getuid() and info.st_mtime >= since and segment.name not in mapped:
