@@ -173,35 +173,37 @@ def _branching_problems(config, algorithm, rollout, actor) -> Iterator[str]:
 
 
 def _as_paths(files: Any) -> list[Path]:
+    """The local files of an option; remote ones (``hdfs://...``) are left to verl."""
     if files is None:
         return []
-    if OmegaConf.is_list(files) or isinstance(files, list | tuple):
-        return [Path(str(file)).expanduser() for file in files]
-    return [Path(str(files)).expanduser()]
+    if not (OmegaConf.is_list(files) or isinstance(files, list | tuple)):
+        files = [files]
+    return [Path(str(file)).expanduser() for file in files if "://" not in str(file)]
 
 
-def _configured_tools(rollout: DictConfig) -> set[str]:
+def _configured_tools(rollout: DictConfig, option: str) -> set[str]:
     from verl.tools.tool_registry import load_all_tools
     from verl.utils.import_utils import resolve_config_path
 
-    paths = {
-        name: resolve_config_path(rollout.multi_turn.get(name)) if rollout.multi_turn.get(name) else None
-        for name in ("tool_config_path", "function_tool_path")
-    }
+    paths = {"tool_config_path": None, "function_tool_path": None}
+    if rollout.multi_turn.get(option):
+        paths[option] = resolve_config_path(rollout.multi_turn[option])
     return {tool.name for tool in load_all_tools(**paths)}
 
 
 def _data_problems(config: DictConfig) -> Iterator[str]:
-    """Tools and agent loops that the rows ask for, against what is configured. Remote files are left to verl."""
+    """Tools and agent loops that the rows ask for, against what is configured."""
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     rollout = config.actor_rollout_ref.rollout
-    try:
-        tools = _configured_tools(rollout)
-    except FileNotFoundError as error:
-        yield f"actor_rollout_ref.rollout.multi_turn.tool_config_path: {error}"
-        return
+    tools: set[str] = set()
+    for option in ("tool_config_path", "function_tool_path"):
+        try:
+            tools |= _configured_tools(rollout, option)
+        except Exception as error:  # the file is the user's: anything may be wrong with it
+            yield f"actor_rollout_ref.rollout.multi_turn.{option}: {type(error).__name__}: {error}"
+            return
     if not tools:
         yield (
             "no tool is configured: set actor_rollout_ref.rollout.multi_turn.tool_config_path to a YAML of schemas "
@@ -209,7 +211,7 @@ def _data_problems(config: DictConfig) -> Iterator[str]:
         )
     for option in ("train_files", "val_files"):
         for path in _as_paths(config.data.get(option)):
-            if "://" in str(path) or path.suffix != ".parquet":
+            if path.suffix != ".parquet":
                 continue
             if not path.exists():
                 yield f"data.{option}: {path} does not exist; write it with `python -m data_prep`"

@@ -43,11 +43,11 @@ import recipe.axpo.agent_loop  # noqa: F401  registers the agent loop in the wor
 from recipe.axpo.agent_loop import TRAJECTORY_KEY
 from recipe.axpo.config import AXPOConfig, branching_enabled
 from recipe.axpo.coordinator import get_coordinator, start_coordinator
-from recipe.axpo.forks import find_tool_call_spans, used_tool, why_no_fork
+from recipe.axpo.forks import NoForkReason, ToolCallSpan, find_tool_call_spans, used_tool, why_no_fork
 from recipe.axpo.rows import Row, Session, build_rows
 from recipe.axpo.selection import SettledRollout, restrict_spans
 from recipe.axpo.tags import ToolCallTags
-from recipe.axpo.trajectory import Trajectory, make_fork
+from recipe.axpo.trajectory import Trajectory, make_fork, obstacle
 from verl_ext.ray_classes import undecorated
 
 logger = logging.getLogger(__name__)
@@ -198,20 +198,14 @@ class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
     def _settled(self, uid: str, num_sessions: int) -> tuple[list[SettledRollout], dict[str, int]]:
         """The group as selection sees it, and the tool-using rollouts without a fork, by reason."""
         rollouts, no_fork = [], {}
-        ids = self.tags.ids
         for number in range(num_sessions):
             session = self._groups[uid].sessions.get(number)
             if session is None:
                 rollouts.append(SettledRollout(session=number, reward=0.0, used_tool=False, spans=(), valid=False))
                 continue
-            response, mask = session.output.response_ids, session.output.response_mask
-            acted = session.trajectory.executed_calls > 0 or used_tool(response, mask, **ids)
-            spans = find_tool_call_spans(
-                response, mask, session.output.response_logprobs, **ids, decode=self.tokenizer.decode
-            )
+            acted, spans, reason = self._forks_of(session)
             if acted and not spans:
-                reason = why_no_fork(response, mask, **ids, decode=self.tokenizer.decode)
-                no_fork[reason.value] = no_fork.get(reason.value, 0) + 1
+                no_fork[reason] = no_fork.get(reason, 0) + 1
             rollouts.append(
                 SettledRollout(
                     session=number,
@@ -221,6 +215,24 @@ class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
                 )
             )
         return rollouts, no_fork
+
+    def _forks_of(self, session: Session) -> tuple[bool, list[ToolCallSpan], str | None]:
+        """Whether a session acted, the forks it offers, and if there are none, why."""
+        response, mask = session.output.response_ids, session.output.response_mask
+        ids, decode = self.tags.ids, self.tokenizer.decode
+        acted = session.trajectory.executed_calls > 0 or used_tool(response, mask, **ids)
+        found = find_tool_call_spans(response, mask, session.output.response_logprobs, **ids, decode=decode)
+        turns = self.rollout_config.multi_turn
+        limits = {"max_assistant_turns": turns.max_assistant_turns, "max_user_turns": turns.max_user_turns}
+        obstacles = [obstacle(s, session.trajectory, response, open_id=self.tags.open_id, **limits) for s in found]
+        spans = [span for span, reason in zip(found, obstacles, strict=True) if reason is None]
+        if spans or not acted:
+            return acted, spans, None
+        if found:
+            return acted, [], obstacles[0]
+        reason = why_no_fork(response, mask, **ids, decode=decode)
+        # a call was executed, yet none stands outside the thinking: verl's parser reads that, too
+        return acted, [], "in_thinking" if reason is NoForkReason.NO_CALL else reason.value
 
     async def _write_row(self, row: Row) -> None:
         """Put one row into the TransferQueue, under its session's key, with the branch column ``axpo``."""

@@ -19,6 +19,7 @@ module or its users decodes and encodes a prefix again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,17 +77,46 @@ class Fork:
         return self.response_ids[self.snapshot.response_length :]
 
 
+def obstacle(
+    span: ToolCallSpan,
+    trajectory: Trajectory,
+    response_ids: Sequence[int],
+    *,
+    open_id: int,
+    max_assistant_turns: int | None = None,
+    max_user_turns: int | None = None,
+) -> str | None:
+    """Why no continuation of this fork could ever run its call, or None.
+
+    - "literal_tag": the turn holds an opening tag before the call's own (in its thinking). verl's parser reads the whole
+      turn and pairs that one with the first closing tag, whatever is written behind the fork.
+    - "last_turn": the trajectory may not go on after this turn, so the call is never executed.
+    """
+    turn = _turn_of(span, trajectory)
+    if turn is None:  # another agent loop's trajectory, under GRPO
+        return None
+    if open_id in list(response_ids[turn.response_length : span.start]):
+        return "literal_tag"
+    if max_assistant_turns and turn.assistant_turns + 1 >= max_assistant_turns:
+        return "last_turn"
+    if max_user_turns and turn.user_turns >= max_user_turns:
+        return "last_turn"
+    return None
+
+
+def _turn_of(span: ToolCallSpan, trajectory: Trajectory) -> TurnSnapshot | None:
+    """The snapshot of the turn a span lies in."""
+    before = (turn for turn in trajectory.turns if turn.response_length <= span.start)
+    return max(before, key=lambda turn: turn.response_length, default=None)
+
+
 def make_fork(session: int, span: ToolCallSpan, trajectory: Trajectory, output) -> Fork:
     """Freeze ``output`` (verl's ``AgentLoopOutput`` of ``session``) at ``span``.
 
     Raises:
         ValueError: if the trajectory has no snapshot of the turn the span lies in.
     """
-    snapshot = max(
-        (turn for turn in trajectory.turns if turn.response_length <= span.start),
-        key=lambda turn: turn.response_length,
-        default=None,
-    )
+    snapshot = _turn_of(span, trajectory)
     if snapshot is None or output.response_logprobs is None:
         raise ValueError(f"session {session}: nothing recorded before the call at token {span.start}")
     return Fork(

@@ -121,6 +121,7 @@ def run_stage(stage: Stage, model: Path, work: Path, seed: int, batch_size: int)
 
     output = work / stage.name
     final = output / f"global_step_{stage.steps}" / "huggingface"
+    scenes = min(stage.scenes, stage.steps * batch_size)  # no more than a short run looks at
     if (final / "model.safetensors").exists():
         print(f"stage {stage.name}: reusing {final}")
         return final
@@ -128,7 +129,7 @@ def run_stage(stage: Stage, model: Path, work: Path, seed: int, batch_size: int)
     if not (data / "sft.parquet").exists():
         rates = ["--tool-rate", str(stage.tool_rate), "--box-accuracy", str(stage.box_accuracy)]
         rates += ["--guess-accuracy", str(GUESS_ACCURACY), "--seed", str(1000 * seed + len(stage.name))]
-        data_prep(["embedded", "--output", str(data), "--train", "0", "--val", "0", "--sft", str(stage.scenes), *rates])
+        data_prep(["embedded", "--output", str(data), "--train", "0", "--val", "0", "--sft", str(scenes), *rates])
     command = [sys.executable, "-m", "verl.trainer.sft_trainer"]
     command += overrides(stage, model, data / "sft.parquet", output, seed, batch_size)
     subprocess.run(command, check=True, env=single_process_environment())

@@ -19,7 +19,7 @@ import pytest
 from verl.experimental.agent_loop.agent_loop import AgentLoopMetrics, AgentLoopOutput
 
 from recipe.axpo.forks import ToolCallSpan, find_tool_call_spans
-from recipe.axpo.trajectory import Trajectory, TurnSnapshot, make_fork
+from recipe.axpo.trajectory import Trajectory, TurnSnapshot, make_fork, obstacle
 
 OPEN, CLOSE = 90, 91
 TURN_1 = [2001, 2001, OPEN, 2002, CLOSE, 99]
@@ -106,3 +106,35 @@ def test_later_changes_of_the_source_do_not_reach_the_fork():
     assert fork.response_ids[0] == 2001 and fork.response_mask[0] == 1
     with pytest.raises(FrozenInstanceError):
         fork.source_session = 1
+
+
+@pytest.mark.parametrize(
+    ("span", "limits", "expected"),
+    [
+        (FIRST, {}, None),
+        (SECOND, {}, None),
+        (FIRST, {"max_assistant_turns": 2}, None),
+        (SECOND, {"max_assistant_turns": 2}, "last_turn"),
+        (SECOND, {"max_assistant_turns": 3}, None),
+        (FIRST, {"max_assistant_turns": 1}, "last_turn"),
+        (FIRST, {"max_user_turns": 1}, None),
+        (SECOND, {"max_user_turns": 1}, "last_turn"),
+    ],
+)
+def test_a_call_in_the_last_turn_is_never_executed(span, limits, expected):
+    assert obstacle(span, TRAJECTORY, SOURCE.response_ids, open_id=OPEN, **limits) == expected
+
+
+def test_a_literal_tag_before_the_call_swallows_it():
+    spoken = output([2001, OPEN, 2001, 92, OPEN, 2002, CLOSE, 99])  # 92: the end of the thinking
+    (span,) = find_tool_call_spans(
+        spoken.response_ids,
+        spoken.response_mask,
+        spoken.response_logprobs,
+        open_id=OPEN,
+        close_id=CLOSE,
+        think_close_id=92,
+    )
+    trajectory = Trajectory("r", turns=[snapshot(0, 0)])
+    assert obstacle(span, trajectory, spoken.response_ids, open_id=OPEN) == "literal_tag"
+    assert obstacle(span, Trajectory("another loop's"), spoken.response_ids, open_id=OPEN) is None

@@ -72,20 +72,19 @@ def test_a_call_in_the_thinking_is_never_a_fork(play, world):
     settled = settled_of(run, "literal")
     assert {name: rollout.used_tool for name, rollout in settled.items()} == dict(a=1, b=0, c=0, d=0)
     assert not any(rollout.spans for rollout in settled.values())
-    assert run.report.no_fork == {"no_call": 1} and run.metrics["axpo/no_fork_found"] == 1.0
+    assert run.report.no_fork == {"in_thinking": 1} and run.metrics["axpo/no_fork_found"] == 1.0
     assert run.metrics["axpo/triggered_questions"] == 1.0
 
 
-def test_a_call_after_a_literal_tag_forks_behind_its_own_tag(play, world):
-    """The fork is right, but verl's parser pairs the literal tag with the closing one: such a call never runs."""
+def test_a_call_after_a_literal_tag_is_no_fork(play, world):
+    """verl's parser pairs the literal tag with the closing one: no continuation could ever run its call."""
     spoken = f"I could {OPEN} or not.\n</think>\n\n{OPEN}\n{arguments('a')}\n{CLOSE}{END}"
     sessions = {"a": [Turn(spoken)], **plain("b", False), **plain("c", True), **plain("d", False)}
-    run = play(Question("late", sessions, {"a": [[rest_of_call(f"take {k}")] for k in range(K)]}), quiet("other"))
-    assert roles(run, "late") == tree("a")
-    source = row_of(run, "late", "a")
-    prefix = world.tokenizer.decode(source.ids("responses")[: source.column["prefix_length"]])
-    assert prefix == spoken[: spoken.rindex(OPEN)] + OPEN
-    assert "tool_response" not in text(world, source) + text(world, row_of(run, "late", "a", 0))
+    run = play(Question("late", sessions), quiet("other"))
+    assert roles(run, "late") == ORDINARY and run.report.selected == []
+    assert settled_of(run, "late")["a"].used_tool  # an attempt with a closing tag
+    assert "tool_response" not in text(world, row_of(run, "late", "a"))
+    assert run.report.no_fork == {"literal_tag": 1} and run.metrics["axpo/no_fork_found"] == 1.0
 
 
 def test_a_broken_call_is_tool_use_without_a_fork(play):
