@@ -88,8 +88,8 @@ def obstacle(
 ) -> str | None:
     """Why no continuation of this fork could ever run its call, or None.
 
-    - "literal_tag": the turn holds an opening tag before the call's own (in its thinking). verl's parser reads the whole
-      turn and pairs that one with the first closing tag, whatever is written behind the fork.
+    - "literal_tag": the turn holds an opening tag before the call's own (in its thinking). verl's parser reads the
+      whole turn and pairs that one with the first closing tag, whatever is written behind the fork.
     - "last_turn": the trajectory may not go on after this turn, so the call is never executed.
     """
     turn = _turn_of(span, trajectory)
