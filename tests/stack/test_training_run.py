@@ -25,6 +25,7 @@ from tests.stack.dumps import by_question, check_advantages, check_masks, read_d
 pytestmark = pytest.mark.stack
 
 N, K, B = 8, 4, 8  # of the CPU preset
+NO_VALIDATION = ["trainer.val_before_train=false", "trainer.test_freq=-1"]
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +36,15 @@ def axpo(tmp_path_factory):
     overrides = ["--", "axpo.trace_engine_calls=true", "axpo.budget_ratio=0.5"]
     assert main(["--steps=2", *common, *overrides]) == 0
     first = set((output / "rollouts").iterdir())
-    assert main(["--steps=3", *common, *overrides]) == 0
+    assert main(["--steps=3", *common, *overrides, *NO_VALIDATION]) == 0
     return output, first
 
 
 @pytest.fixture(scope="module")
 def grpo(tmp_path_factory):
     output = tmp_path_factory.mktemp("grpo")
-    assert main(["--estimator=grpo", "--steps=2", "--seed=3", "--val=8", f"--output={output}", "--timeout=600"]) == 0
+    argv = ["--estimator=grpo", "--steps=2", "--seed=3", "--val=8", f"--output={output}", "--timeout=600"]
+    assert main([*argv, "--", *NO_VALIDATION]) == 0
     return output
 
 

@@ -114,6 +114,7 @@ assert all(torch.equal(a, b) for a, b in zip(data["position_ids"].unbind(), rows
     assert result.returncode != 0, "no longer needed: remove verl_ext/position_ids.py"
 
 
+@pytest.mark.stack  # imports vLLM twice
 def test_vllm_still_drops_the_weights_of_linear_layers():
     code = """
 import torch, vllm.model_executor.layers.utils as u
