@@ -26,7 +26,7 @@ ROWS = (
     ("rollouts without the tool, correct", "axpo/no_tool_accuracy"),
     ("  questions all wrong", "axpo/no_tool_all_wrong_rate"),
     ("rollouts correct", "axpo/accuracy"),
-    ("triggered questions (of 8)", "axpo/triggered_questions"),
+    ("triggered questions a step", "axpo/triggered_questions"),
     ("budget used", "axpo/budget_used"),
     ("prefixes recovered", "axpo/recovery_rate"),
     ("confidence of the calls resampled", "axpo/call_confidence/selected"),
