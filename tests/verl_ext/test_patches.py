@@ -14,6 +14,7 @@
 """What ``verl_ext`` patches still needs it. A failure that says "no longer needed" is good news: remove the patch."""
 
 import importlib.metadata
+import inspect
 import os
 import pickle
 import subprocess
@@ -80,6 +81,30 @@ def test_torch_rejects_a_backend_named_twice():
     with pytest.raises(ValueError):
         torch.distributed.distributed_c10d.BackendConfig("cpu:gloo,cpu:gloo")
         pytest.fail("no longer needed: remove the patch of init_process_group")
+
+
+def test_verl_still_names_one_backend_for_host_and_device():
+    import verl.utils.distributed as distributed
+
+    source = inspect.getsource(distributed.initialize_global_process_group_ray)
+    assert 'f"cpu:gloo,{get_device_name()}:' in source, "no longer needed: remove the patch of init_process_group"
+
+
+def test_verl_still_pins_the_memory_of_the_reference_model():
+    import verl_ext.cpu.engine as engine
+
+    source = inspect.getsource(engine.fsdp_impl.FSDPEngine._build_fsdp_module)
+    assert "CPUOffloadPolicy(pin_memory=True)" in source, "no longer needed: remove _unpinned_offload"
+    with engine._unpinned_offload():
+        assert engine.fsdp_impl.CPUOffloadPolicy(pin_memory=True).pin_memory is False
+    assert engine.fsdp_impl.CPUOffloadPolicy is engine.CPUOffloadPolicy
+
+
+def test_verls_actor_still_knows_tokens_that_its_rollout_never_samples():
+    from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
+
+    source = inspect.getsource(FSDPEngineWithLMHead)
+    assert "placeholder_token" not in source and "banned" not in source, "no longer needed: remove the mask of logits"
 
 
 def batch(lengths):

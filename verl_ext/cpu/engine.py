@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 import verl.workers.engine.fsdp.transformer_impl as fsdp_impl
@@ -24,6 +24,9 @@ from verl.workers.engine.base import EngineRegistry
 from verl.workers.rollout.utils import get_vision_placeholder_token_ids
 
 import verl_ext.position_ids  # noqa: F401  multimodal rows of equal length occur in every toy run
+from verl_ext.versions import patch_applies
+
+_VERL_PINS_MEMORY = patch_applies("the reference model offloads to pinned memory", "==0.9.1", "verl")
 
 
 @contextmanager
@@ -47,7 +50,7 @@ class CPUFSDPEngineWithLMHead(fsdp_impl.FSDPEngineWithLMHead):
     """
 
     def _build_fsdp_module(self, module):
-        with _unpinned_offload():
+        with _unpinned_offload() if _VERL_PINS_MEMORY else nullcontext():
             return super()._build_fsdp_module(module)
 
     def prepare_model_outputs(self, output, output_args, micro_batch, logits_processor_func):

@@ -21,6 +21,7 @@ import os
 import torch.distributed
 
 from verl_ext.cpu.bootstrap import install
+from verl_ext.versions import patch_applies
 
 install()  # an interpreter without our sitecustomize (a notebook, a debugger) still gets the import hook
 
@@ -52,4 +53,5 @@ def _patch_process_group() -> None:
 if os.environ.get("VERL_PLATFORM") == "cpu":
     import verl_ext.cpu.platform  # noqa: F401  registers the platform
 
-    _patch_process_group()
+    if patch_applies("a process group with one backend for host and device", "==0.9.1", "verl"):
+        _patch_process_group()
