@@ -39,6 +39,7 @@ def python(code: str, **env: str) -> subprocess.CompletedProcess:
     )
 
 
+@pytest.mark.stack
 def test_torchvision_needs_its_operators_declared():
     if torch.version.cuda is not None:
         pytest.skip("the default build of torch is installed, which fits torchvision's")
@@ -126,6 +127,7 @@ def test_position_ids_of_any_lengths(lengths):
         assert torch.equal(got, row)
 
 
+@pytest.mark.stack
 def test_verl_still_gets_equal_lengths_wrong():
     code = """
 import torch, verl.utils.tensordict_utils as t

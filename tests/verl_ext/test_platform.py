@@ -80,6 +80,7 @@ def test_device_module_is_torch_cpu_for_the_rest(platform):
         device.no_such_function  # noqa: B018
 
 
+@pytest.mark.stack
 def test_verl_without_the_variable_knows_nothing_of_it():
     """``import verl`` on a machine like any other, with our folders on its path."""
     ours = ("VERL_PLATFORM", "VERL_USE_EXTERNAL_MODULES")
