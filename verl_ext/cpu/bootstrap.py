@@ -41,7 +41,8 @@ def declare_torchvision_operators() -> None:
     global _library
     import torch
 
-    if _library is None and not hasattr(torch.ops.torchvision, "nms"):
+    # next to a build of torch with CUDA torchvision's own library loads, and would find its operators taken
+    if _library is None and torch.version.cuda is None and not hasattr(torch.ops.torchvision, "nms"):
         _library = torch.library.Library("torchvision", "FRAGMENT")
         for schema in TORCHVISION_SCHEMAS:
             _library.define(schema)
