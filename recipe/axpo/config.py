@@ -23,8 +23,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-FORK_POLICIES = ("first", "last", "least_confident")
-RANKINGS = ("confidence", "random")
+from recipe.axpo.selection import FORKS, RANKINGS
+
 AGENT_LOOP = "axpo_tool_agent"
 ESTIMATORS = ("axpo", "grpo")
 
@@ -60,7 +60,7 @@ class AXPOConfig:
 
         check(is_int(self.continuations) and self.continuations >= 2, "continuations", "an integer of at least 2 (K)")
         check(is_finite(self.budget_ratio) and self.budget_ratio >= 0, "budget_ratio", "a number of at least 0 (r)")
-        check(self.fork in FORK_POLICIES, "fork", f"one of {', '.join(FORK_POLICIES)}")
+        check(self.fork in FORKS, "fork", f"one of {', '.join(FORKS)}")
         check(self.ranking in RANKINGS, "ranking", f"one of {', '.join(RANKINGS)}")
         check(is_finite(self.correct_threshold), "correct_threshold", "a finite number")
         check(
