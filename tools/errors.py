@@ -11,11 +11,29 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What a tool raises, as opposed to what it tells the model."""
+"""What a tool raises: a mistake of the model, which it is told about, or a failure of ours, which it never sees."""
+
+
+class BadArgument(ValueError):
+    """A mistake of the model: `argument` names it, the message is what the model is told.
+
+    The message never repeats what the model wrote, so it stays short.
+    """
+
+    def __init__(self, argument: str, rule: str):
+        super().__init__(f"Error: {argument} {rule}")
+        self.argument = argument
 
 
 class ToolInfrastructureError(RuntimeError):
     """Raised when our side failed (backend down, our deadline, disk): the rollout is left out, never scored as wrong.
 
-    A mistake of the model is no exception: the tool answers it with a text that names the argument.
+    `kind` is a short name for metrics, such as "deadline", "queue", "http", "image".
     """
+
+    def __init__(self, message: str, kind: str = "other"):
+        super().__init__(message)
+        self.kind = kind
+
+    def __reduce__(self):
+        return type(self), (*self.args, self.kind)

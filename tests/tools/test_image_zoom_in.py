@@ -32,7 +32,8 @@ from PIL import Image
 from verl.tools.tool_registry import load_all_tools
 
 from tools.errors import ToolInfrastructureError
-from tools.image_zoom_in import MAX_ASPECT_RATIO, open_image, smart_resize
+from tools.image_zoom_in import MAX_ASPECT_RATIO, smart_resize
+from tools.images import open_image
 
 TOOLS = Path(__file__).parents[2] / "tools"
 
@@ -198,7 +199,7 @@ def test_fallbacks_when_the_prompt_holds_no_image(tool):
 
 def test_nothing_is_kept_after_release(tool):
     call(tool, {"bbox_2d": [0, 0, 1, 1], "label": "", "img_idx": 0}, images=[coordinates(64, 64)])
-    assert not tool._given_images
+    assert not tool._create_kwargs
 
 
 def test_modes_become_rgb_on_white():

@@ -1,0 +1,187 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What all tools share: typed options, a deadline, bounded concurrency, errors of two kinds, and figures of every call.
+
+A tool is a class with `Options` and one coroutine `call`. It returns an `Answer`, or raises `BadArgument` (the model is
+told in one short line) or `ToolInfrastructureError` (the rollout is left out).
+"""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+from uuid import uuid4
+
+import pydantic
+from PIL import Image
+from verl.tools.base_tool import BaseTool
+from verl.tools.schemas import OpenAIFunctionToolSchema, ToolResponse
+from verl.utils.rollout_trace import rollout_trace_op
+
+from tools import metrics
+from tools.errors import BadArgument, ToolInfrastructureError
+from tools.limits import Gate
+from tools.trajectory import PastCall, past_calls
+
+VERL_KEYS = ("type", "class_name")  # verl's own entries in a tool's config
+
+
+class Options(pydantic.BaseModel):
+    """Options that every tool has. Subclasses add theirs; a wrong name or value stops the run before it starts."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    timeout_s: float = pydantic.Field(60.0, gt=0, allow_inf_nan=False)
+    """Seconds for one call. A call that takes longer is a failure of ours, not the model's."""
+    max_concurrency: int = pydantic.Field(32, ge=1)
+    """Calls that run side by side in one agent-loop worker."""
+    queue_timeout_s: float = pydantic.Field(600.0, gt=0, allow_inf_nan=False)
+    """Seconds a call may wait for its turn."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model gets: a text and images, and what the metrics get."""
+
+    text: str
+    images: list[Image.Image] = field(default_factory=list)
+    truncated: bool = False  # cut to a limit
+    failure: str | None = None  # what the model did wrong, in one word, where the text says more than one line
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of `python -m tools check`."""
+
+    what: str
+    ready: bool
+    detail: str
+
+
+class AgentTool(BaseTool):
+    """A verl tool with the shared behaviour of this module.
+
+    Raises:
+        ValueError: at start, for an option that is unknown or out of range; the message names it.
+    """
+
+    Options: ClassVar[type[Options]] = Options
+
+    def __init__(self, config: dict, tool_schema: OpenAIFunctionToolSchema):
+        super().__init__(config, tool_schema)
+        self.options = parse_options(
+            self.name, self.Options, {name: value for name, value in config.items() if name not in VERL_KEYS}
+        )
+        self.gate = Gate(
+            self.name,
+            max_concurrency=self.options.max_concurrency,
+            timeout_s=self.options.timeout_s,
+            queue_timeout_s=self.options.queue_timeout_s,
+        )
+        self._create_kwargs: dict[str, dict] = {}
+
+    @abstractmethod
+    async def call(self, parameters: dict[str, Any], agent_data: Any, create_kwargs: dict[str, Any]) -> Answer:
+        """Answer one call.
+
+        Args:
+            parameters: what the model wrote, an object of JSON; anything may be in it or missing.
+            agent_data: verl's trajectory, or None.
+            create_kwargs: the row's `tools_kwargs[<tool>].create_kwargs`.
+        """
+
+    def check(self) -> list[Check]:
+        """What this tool needs, and whether it is there; for `python -m tools check`."""
+        return [Check("nothing to set up", True, "")]
+
+    async def create(self, instance_id: str | None = None, **kwargs) -> tuple[str, ToolResponse]:
+        """Start a call (verl's life cycle is one call, not one trajectory)."""
+        instance_id = instance_id or str(uuid4())
+        self._create_kwargs[instance_id] = kwargs.get("create_kwargs") or {}
+        return instance_id, ToolResponse()
+
+    async def release(self, instance_id: str, **kwargs) -> None:
+        """End a call."""
+        self._create_kwargs.pop(instance_id, None)
+
+    @rollout_trace_op
+    async def execute(self, instance_id: str, parameters: dict[str, Any], **kwargs) -> tuple[ToolResponse, float, dict]:
+        """Run a call within the tool's limits and count it.
+
+        Args:
+            instance_id: as returned by `create`.
+            parameters: the call's arguments.
+            agent_data: verl's trajectory (keyword).
+
+        Returns:
+            The response, a reward of 0.0, and metrics: `ok`, `error` (the argument or the kind of failure that the
+            model can mend, or None), `truncated` where true, and the tool's own.
+
+        Raises:
+            ToolInfrastructureError: our side failed.
+        """
+        agent_data = kwargs.get("agent_data")
+        started, waited = time.monotonic(), 0.0
+
+        def on_start(seconds: float) -> None:
+            nonlocal started, waited
+            started, waited = time.monotonic(), seconds
+
+        failure, truncated = None, False
+        try:
+            if not isinstance(parameters, dict):
+                names = ", ".join(self.tool_schema.function.parameters.properties)
+                raise BadArgument("arguments", f"must be an object with {names}.")
+            create_kwargs = self._create_kwargs.get(instance_id, {})
+            answer = await self.gate.run(lambda: self.call(parameters, agent_data, create_kwargs), on_start)
+            failure = None if answer.failure is None else f"model:{answer.failure}"
+            truncated = answer.truncated
+            if agent_data is not None:
+                past_calls(agent_data).append(PastCall(self.name, parameters))
+        except BadArgument as error:
+            failure, answer = f"model:{error.argument}", Answer(str(error), failure=error.argument)
+        except BaseException as error:
+            # what nobody foresaw is ours, too
+            failure = f"infrastructure:{getattr(error, 'kind', type(error).__name__)}"
+            if isinstance(error, ToolInfrastructureError) or not isinstance(error, Exception):
+                raise
+            raise ToolInfrastructureError(f"{self.name}: {type(error).__name__}: {error}"[:500], "bug") from error
+        finally:
+            seconds = time.monotonic() - started
+            metrics.record(metrics.CallRecord(self.name, failure, seconds, waited, truncated))
+        response = ToolResponse(text=answer.text, **({"image": answer.images} if answer.images else {}))
+        figures = {"ok": answer.failure is None, "error": answer.failure, **answer.metrics}
+        return response, 0.0, figures | ({"truncated": True} if truncated else {})
+
+
+def parse_options(tool: str, model: type[Options], values: dict[str, Any]) -> Options:
+    """Check a tool's options.
+
+    Raises:
+        ValueError: names the tool, the option and the rule.
+    """
+    try:
+        return model(**values)
+    except pydantic.ValidationError as error:
+        lines = []
+        for item in error.errors():
+            option = ".".join(map(str, item["loc"])) or "options"
+            if item["type"] == "extra_forbidden":
+                lines.append(f"unknown option {option}; known: {', '.join(model.model_fields)}")
+            else:
+                lines.append(f"{option}: {item['msg'].removeprefix('Value error, ')} (got {item['input']!r:.100})")
+        raise ValueError(f"{tool}: " + "; ".join(lines)) from error

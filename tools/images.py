@@ -1,0 +1,140 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The images of a conversation, as the model counts them, and how to read them."""
+
+from __future__ import annotations
+
+import base64
+import math
+import os
+import threading
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+
+from PIL import Image
+
+from tools.errors import BadArgument, ToolInfrastructureError
+
+# The sessions of one question share the images of its prompt, and two threads must not decode one lazy image at once.
+_load_lock = threading.Lock()
+
+
+def conversation_images(agent_data: Any, given_images: list | None = None) -> list:
+    """Original images of a conversation, in the order in which the model saw them.
+
+    They are taken from `agent_data.messages`. If the prompt's messages hold none, `given_images` stand for the
+    prompt's images; without those `agent_data.image_data` is used, where the prompt's images are already resized.
+
+    Returns:
+        Whatever holds each image: a PIL image, a path, bytes or a dict with one of them; see `open_image`.
+    """
+    found = list(_walk(getattr(agent_data, "messages", None) or []))
+    if any(role != "tool" for role, _ in found):
+        return [image for _, image in found]
+    if given_images is not None:
+        return list(given_images) + [image for _, image in found]
+    resized = getattr(agent_data, "image_data", None)
+    if resized is None:
+        return [image for _, image in found]
+    return list(resized) if isinstance(resized, list | tuple) else [resized]
+
+
+def tool_pixels(agent_data: Any) -> int:
+    """Area of all images that tools have returned in this conversation, in pixels.
+
+    Counted from the messages, so it is right at a fork, too.
+    """
+    found = [image for role, image in _walk(getattr(agent_data, "messages", None) or []) if role == "tool"]
+    sizes = [_find(image).size for image in found]
+    return sum(width * height for width, height in sizes)
+
+
+def _walk(messages: Any) -> Iterator[tuple[str, Any]]:
+    for message in messages:
+        content = message.get("content")
+        if content is None or isinstance(content, str):
+            continue
+        for element in content:
+            if isinstance(element, dict) and element.get("type") in ("image", "image_url"):
+                yield message.get("role"), element
+
+
+def open_image(source: Any) -> Image.Image:
+    """Open and decode an image as RGB, RGBA on white: the pixels that `qwen_vl_utils` shows to the model.
+
+    An orientation in EXIF data is left alone: verl ignores it too, and a turned image would put the model's box on
+    another place than the one it saw.
+
+    Args:
+        source: PIL image, path (also `file://`), `data:` address, bytes, or a dict with one of these under "bytes",
+            "image", "path" or "image_url". Bytes come first: a dict's PIL image is shared between sessions.
+
+    Raises:
+        ToolInfrastructureError: it cannot be read.
+    """
+    try:
+        image = _find(source)
+        with _load_lock:
+            image.load()
+        if image.mode == "RGB":
+            return image
+        if image.mode == "RGBA":
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        return image.convert("RGB")
+    except Exception as error:  # decoders raise all sorts of errors, and none of them is the model's fault
+        raise ToolInfrastructureError(
+            f"cannot read an image: {type(error).__name__}: {error}"[:300], "image"
+        ) from error
+
+
+def _find(source: Any) -> Image.Image:
+    if isinstance(source, dict):
+        values = (source.get(key) for key in ("bytes", "image", "path", "image_url", "url"))
+        return _find(next((value for value in values if value is not None), None))
+    if isinstance(source, Image.Image):
+        return source
+    if isinstance(source, bytes | bytearray | memoryview):
+        return Image.open(BytesIO(source))
+    if isinstance(source, str) and source.startswith("data:"):
+        return Image.open(BytesIO(base64.b64decode(source.partition("base64,")[2], validate=True)))
+    if isinstance(source, str | os.PathLike):
+        return Image.open(os.fspath(source).removeprefix("file://"))
+    raise TypeError(f"no image in a {type(source).__name__}")
+
+
+def check_index(value: Any, num_images: int, argument: str = "img_idx") -> int:
+    """An index into the conversation's images, as the model wrote it.
+
+    Raises:
+        BadArgument: says which indices there are.
+    """
+    if num_images == 0:
+        raise BadArgument(argument, "has nothing to point at: there is no image in this conversation.")
+    index = finite_number(value)
+    if index is None or index != int(index) or not 0 <= index < num_images:
+        allowed = "0, the only image" if num_images == 1 else f"an integer from 0 to {num_images - 1}"
+        raise BadArgument(argument, f"must be {allowed}.")
+    return int(index)
+
+
+def finite_number(value: Any) -> float | None:
+    """A JSON number as a float, None for everything else: text, true, NaN, an integer beyond all floats."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:  # JSON has integers of any length
+        return None
+    return number if math.isfinite(number) else None
