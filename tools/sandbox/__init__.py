@@ -1,0 +1,25 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""A jailed Python for code that a model writes.
+
+Two walls, one inside the other:
+
+1. bubblewrap (`jail.py`) holds one process, the *zygote* (`inside/zygote.py`), which has imported the libraries and
+   forks. It sees Python's own files read-only and nothing else of the host: no home, no network, no other process.
+2. Every trajectory gets an *interpreter*, a fork of the zygote that first builds its own walls (`inside/walls.py`):
+   user, pid, mount, network and IPC namespaces, an empty disk of limited size, limits on memory, threads, files and CPU
+   time, no capabilities, and a system-call filter (`syscalls.py`) without new processes, programs or sockets.
+
+`pool.py` is the host's side of it, `probe.py` shows before anything else runs that the walls stand.
+"""

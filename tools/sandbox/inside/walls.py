@@ -1,0 +1,153 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The walls an interpreter builds around itself, in the order in which that is possible.
+
+Each raises `OSError` with the step's name if the kernel refuses: an interpreter with a wall missing must not run.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+
+CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x02000000, 0x04000000, 0x08000000
+CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
+NAMESPACES = (
+    CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP
+)
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 1, 2, 4, 8, 1 << 14, 1 << 18
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = (
+    1,
+    4,
+    22,
+    24,
+    38,
+    47,
+)
+PR_CAP_AMBIENT_CLEAR_ALL, SECCOMP_MODE_FILTER = 4, 2
+CAPABILITY_VERSION_3 = 0x20080522
+INSIDE_ID = 1000  # uid and gid of the code, in its own user namespace
+MIB = 1 << 20
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _checked(step: str, result: int) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{step}: {os.strerror(number)}")
+
+
+def prctl(step: str, *args: int) -> None:
+    """`prctl(2)`, with an error that names the step."""
+    _checked(step, _libc.prctl(*(ctypes.c_ulong(arg) for arg in (*args, *[0] * (5 - len(args))))))
+
+
+def drop_root(uid: int) -> None:
+    """Become an ordinary user of the host: the kernel exempts its own root from the limit on processes and threads."""
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+
+
+def enter_namespaces() -> None:
+    """New user, pid, mount, network, IPC, UTS and cgroup namespaces; the pid one holds from the next fork on."""
+    uid, gid = os.getuid(), os.getgid()
+    prctl("dumpable", PR_SET_DUMPABLE, 1)  # else the kernel gives /proc/self/uid_map to root
+    _checked("namespaces", _libc.unshare(NAMESPACES))
+    for name, text in (
+        ("setgroups", "deny"),
+        ("uid_map", f"{INSIDE_ID} {uid} 1"),
+        ("gid_map", f"{INSIDE_ID} {gid} 1"),
+    ):
+        with open(f"/proc/self/{name}", "w") as file:
+            file.write(text)
+
+
+def _mount(where: str, flags: int, options: str) -> None:
+    _checked(f"mount {where}", _libc.mount(b"tmpfs", where.encode(), b"tmpfs", flags, options.encode()))
+
+
+def mount_disks(disk_mb: int) -> None:
+    """Empty disks in memory over every place that can be written, and over /proc, which shows other processes."""
+    _checked("private mounts", _libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None))
+    flags = MS_NOSUID | MS_NODEV
+    _mount("/dev/shm", flags | MS_RDONLY, "size=4k,nr_inodes=1")
+    _mount("/tmp", flags, f"size={disk_mb}m,nr_inodes=2048,mode=700")
+    _mount("/work", flags, f"size={disk_mb}m,nr_inodes=2048,mode=700")
+    with open("/proc/self/oom_score_adj", "w") as file:  # if the host runs out of memory, this goes first
+        file.write("1000")
+    _mount("/proc", flags | MS_RDONLY, "size=4k,nr_inodes=1,mode=555")
+
+
+def address_space_in_use() -> int:
+    """Bytes of address space of this process, the libraries that it has loaded included."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[0]) * resource.getpagesize()
+
+
+def set_limits(limits: dict) -> None:
+    """Limits of this process; soft and hard alike, so that they only go down.
+
+    Args:
+        limits: `memory_mb` beyond what the libraries take, `disk_mb`, `threads`, `files`, `cpu_s`.
+    """
+    values = {
+        resource.RLIMIT_AS: limits["address_space_in_use"] + limits["memory_mb"] * MIB,
+        resource.RLIMIT_FSIZE: limits["disk_mb"] * MIB,
+        resource.RLIMIT_NOFILE: limits["files"],
+        resource.RLIMIT_NPROC: limits["threads"],
+        resource.RLIMIT_CPU: limits["cpu_s"],
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_MEMLOCK: 0,
+        resource.RLIMIT_MSGQUEUE: 0,
+        resource.RLIMIT_SIGPENDING: 64,
+    }
+    for name, value in values.items():
+        hard = resource.getrlimit(name)[1]
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(name, (value, value))
+    os.nice(10)
+
+
+class _CapHeader(ctypes.Structure):
+    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
+
+
+def drop_capabilities() -> None:
+    """No capability left, not even in the own user namespace, and no way to gain one."""
+    prctl("no new privileges", PR_SET_NO_NEW_PRIVS, 1)
+    prctl("ambient capabilities", PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
+    for capability in range(64):
+        if _libc.prctl(*(ctypes.c_ulong(arg) for arg in (PR_CAPBSET_DROP, capability, 0, 0, 0))) != 0:
+            break  # the kernel knows no more
+    header = _CapHeader(CAPABILITY_VERSION_3, 0)
+    _checked("capabilities", _libc.capset(ctypes.byref(header), (ctypes.c_uint32 * 6)()))
+
+
+class _FilterProgram(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
+
+
+def filter_system_calls(program: bytes) -> None:
+    """Install a seccomp filter, a BPF program of 8-byte instructions."""
+    prctl("no new privileges", PR_SET_NO_NEW_PRIVS, 1)
+    loaded = _FilterProgram(len(program) // 8, program)
+    _checked("seccomp", _libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(loaded), 0, 0))
+
+
+def die_with_parent() -> None:
+    """Without a jail nothing else ends an interpreter whose zygote is gone."""
+    prctl("parent death signal", PR_SET_PDEATHSIG, 9)

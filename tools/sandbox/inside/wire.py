@@ -1,0 +1,99 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Messages between the host and an interpreter: a JSON header and raw bytes, both with their length in front.
+
+Both sides bound what they accept: what comes out of the jail is as untrusted as the code in it. Images travel as raw
+RGB, so the host needs no decoder for them.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import time
+
+_LENGTHS = struct.Struct("!QQ")
+
+
+class WireError(RuntimeError):
+    """The other side is gone or does not keep to the format."""
+
+
+def send(sock: socket.socket, header: dict, blobs: list[bytes] = (), deadline: float | None = None) -> None:
+    """Send one message. `header["blobs"]` is set to the blobs' lengths.
+
+    Raises:
+        TimeoutError: not done by `deadline` (seconds of `time.monotonic`).
+        WireError: the other side is gone.
+    """
+    data = json.dumps({**header, "blobs": [len(blob) for blob in blobs]}).encode()
+    try:
+        for part in (_LENGTHS.pack(len(data), sum(map(len, blobs))), data, *blobs):
+            _set_timeout(sock, deadline)
+            sock.sendall(part)
+    except TimeoutError:
+        raise
+    except OSError as error:
+        raise WireError(f"connection lost: {error}") from error
+
+
+def receive(
+    sock: socket.socket, *, max_header: int, max_blobs: int, deadline: float | None = None
+) -> tuple[dict, list[bytes]]:
+    """Receive one message; limits in bytes.
+
+    Raises:
+        TimeoutError: not there by `deadline`.
+        WireError: the other side is gone, sent too much, or no message.
+    """
+    header_length, blob_length = _LENGTHS.unpack(_read(sock, _LENGTHS.size, deadline))
+    if header_length > max_header or blob_length > max_blobs:
+        raise WireError(f"message of {header_length} + {blob_length} bytes is too long")
+    try:
+        header = json.loads(_read(sock, header_length, deadline))
+        lengths = header["blobs"]
+        if not all(type(n) is int and n >= 0 for n in lengths) or sum(lengths) != blob_length:
+            raise WireError("lengths do not add up")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise WireError(f"no message: {type(error).__name__}") from error
+    return header, [_read(sock, length, deadline) for length in lengths]
+
+
+def _set_timeout(sock: socket.socket, deadline: float | None) -> None:
+    if deadline is None:
+        sock.settimeout(None)
+        return
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    sock.settimeout(left)
+
+
+def _read(sock: socket.socket, length: int, deadline: float | None) -> bytes:
+    buffer, view = bytearray(length), None
+    view = memoryview(buffer)
+    done = 0
+    while done < length:
+        _set_timeout(sock, deadline)
+        try:
+            count = sock.recv_into(view[done:])
+        except TimeoutError:
+            raise
+        except OSError as error:
+            raise WireError(f"connection lost: {error}") from error
+        if count == 0:
+            raise WireError("connection closed")
+        done += count
+    return bytes(buffer)

@@ -1,0 +1,99 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The process that forks interpreters: it has the libraries in memory, so an interpreter costs milliseconds.
+
+Started by `jail.py` with one argument, a JSON object: `control_fd`, `modules` to import, `limits`, `filter` (hex),
+`drop_to_uid` (or null) and `isolated`. It never runs code of a model itself. Each message on the control socket brings
+one end of a new interpreter's own socket; when the control socket closes the zygote ends, and with it the jail.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+import tempfile
+import warnings
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import walls  # noqa: E402
+import wire  # noqa: E402
+
+
+def main() -> None:
+    """Import, say so, then fork on request until the host is gone."""
+    config = json.loads(sys.argv[1])
+    control = socket.socket(fileno=config["control_fd"])
+    for name in config["modules"]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            importlib.import_module(name)
+    import interpreter
+
+    interpreter.prepare()
+    config["limits"]["address_space_in_use"] = walls.address_space_in_use()
+    gc.collect()
+    gc.freeze()  # the collector would touch, and so copy, every page that forks share
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no zombies
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the host
+    wire.send(control, {"ready": True, "threads": len(os.listdir("/proc/self/task"))})
+    while True:
+        data, fds, _, _ = socket.recv_fds(control, 1, 1)
+        if not data:
+            return
+        if os.fork() == 0:
+            control.close()
+            _become_interpreter(fds[0], config)
+        os.close(fds[0])
+
+
+def _become_interpreter(fd: int, config: dict) -> None:
+    """In the fork: build the walls, then serve. Never returns."""
+    sock = socket.socket(fileno=fd)
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        if config["isolated"]:
+            if config["drop_to_uid"] is not None:
+                walls.drop_root(config["drop_to_uid"])
+            walls.enter_namespaces()
+            if os.fork() != 0:
+                os._exit(0)  # the child is the first process of the new pid namespace; when it ends, all in there do
+            walls.mount_disks(config["limits"]["disk_mb"])
+            os.chdir("/work")
+        else:
+            walls.die_with_parent()
+            os.chdir(tempfile.mkdtemp(dir=os.environ["AXPO_WORK"]))
+        os.setsid()
+        walls.set_limits(config["limits"])
+        if config["isolated"]:
+            walls.drop_capabilities()
+            walls.filter_system_calls(bytes.fromhex(config["filter"]))
+        import interpreter
+
+        interpreter.serve(sock, config["limits"])
+    except BaseException as error:
+        try:
+            wire.send(sock, {"failed": f"{type(error).__name__}: {error}"})
+        finally:
+            os._exit(1)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Harmless questions to a fresh interpreter that show whether each wall stands, before code of a model meets it.
+
+What can be read off the kernel is (namespaces, capabilities, filter), the rest is tried in the small: open a file of
+the host, reach a listener of the host, one process too many, a little too much memory. Nothing here could do harm if
+the wall were missing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import tempfile
+from dataclasses import dataclass
+
+NAMESPACES = ("user", "pid", "mnt", "net", "ipc", "uts")
+
+# Tried by the interpreter. Each test returns what it has got through to, or raises.
+_QUESTIONS = '''
+def _probe(address, canary, host_pid, memory_mb, disk_mb, threads):
+    import ctypes, json, mmap, os, resource, signal, socket, threading
+
+    def status(name):
+        return {"no_new_privs": 39, "seccomp": 21}[name], ctypes.CDLL(None).prctl
+
+    def files():
+        found = [p for p in (canary, "/etc/passwd", "/etc/shadow", "/home", "/root/.ssh", "/proc/1") if os.path.exists(p)]
+        return found or None
+
+    def writable():
+        found = []
+        for folder in ("/", "/dev", "/dev/shm", "/etc", "/opt/axpo", "/usr/lib", "/proc"):
+            try:
+                os.close(os.open(folder + "/probe", os.O_CREAT | os.O_WRONLY))
+                found.append(folder)
+            except OSError:
+                pass
+        return found or None
+
+    def environment():
+        allowed = {"PATH", "HOME", "LANG", "PYTHONPATH", "PWD", "PYTHONDONTWRITEBYTECODE", "MPLBACKEND", "MPLCONFIGDIR",
+                   "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "LC_CTYPE"}
+        return sorted(set(os.environ) - allowed) or None
+
+    def network():
+        socket.create_connection(address, timeout=2).close()
+        return "a listener of the host answered"
+
+    def names():
+        return socket.getaddrinfo("localhost.localdomain.invalid", 80)
+
+    def other_processes():
+        os.kill(host_pid, 0)
+        return f"process {host_pid} of the host is in sight"
+
+    def processes():
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0)
+        os.waitpid(pid, 0)
+        return "a process was forked"
+
+    def programs():
+        os.execv("/bin/true", ["true"])
+
+    def new_namespaces():
+        return None if ctypes.CDLL(None, use_errno=True).unshare(0x10000000) else "a user namespace was made"
+
+    def memory():
+        block = mmap.mmap(-1, (memory_mb + 64) << 20)  # not touched: nothing is used up
+        block.close()
+        return f"{memory_mb + 64} MiB of address space were given"
+
+    def many_threads():
+        done, started = threading.Event(), []
+        try:
+            for _ in range(threads + 4):
+                thread = threading.Thread(target=done.wait, args=(20,), daemon=True)
+                thread.start()
+                started.append(thread)
+        except RuntimeError:
+            return None
+        finally:
+            done.set()
+            for thread in started:
+                thread.join()
+        return f"{len(started)} threads were started"
+
+    def disk():
+        try:
+            with open("/tmp/probe", "wb") as file:
+                os.posix_fallocate(file.fileno(), 0, (disk_mb + 1) << 20)
+        except OSError:
+            return None
+        finally:
+            os.unlink("/tmp/probe")
+        return f"a file of {disk_mb + 1} MiB was made"
+
+    def privileges():
+        libc = ctypes.CDLL(None)
+        got = []
+        if libc.prctl(39, 0, 0, 0, 0) != 1:
+            got.append("new privileges are possible")
+        if libc.prctl(21, 0, 0, 0, 0) != 2:
+            got.append("no filter of system calls")
+        header, data = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+        if libc.capget(header, data) != 0 or any(data):
+            got.append("capabilities")
+        if 0 in (os.getuid(), os.geteuid(), os.getgid(), os.getegid()):
+            got.append("it is root")
+        return got or None
+
+    answers = {}
+    for question in (files, writable, environment, network, names, other_processes, processes, programs,
+                     new_namespaces, memory, many_threads, disk, privileges):
+        try:
+            answers[question.__name__] = question()
+        except (OSError, MemoryError, ProcessLookupError):
+            answers[question.__name__] = None
+    return json.dumps(answers)
+'''
+
+# question -> the wall's name, and whether it is the jail's or a limit's
+WALLS = {
+    "files": ("no view of the host's files", "jail"),
+    "writable": ("nothing of the jail can be written but its own folders", "jail"),
+    "environment": ("no view of the host's environment", "jail"),
+    "network": ("no network", "jail"),
+    "names": ("no name service", "jail"),
+    "other_processes": ("no view of the host's processes", "jail"),
+    "processes": ("no new processes", "filter"),
+    "programs": ("no programs", "filter"),
+    "new_namespaces": ("no new namespaces", "filter"),
+    "memory": ("memory is limited", "limit"),
+    "many_threads": ("threads are limited", "limit"),
+    "disk": ("the disk is limited", "limit"),
+    "privileges": ("no privileges, system calls are filtered", "filter"),
+}
+
+
+@dataclass(frozen=True)
+class Wall:
+    """One wall, what it rests on ("jail", "limit" or "filter"), and whether the probe got through it."""
+
+    name: str
+    rests_on: str
+    stands: bool
+    detail: str = ""
+
+
+def probe_walls(interpreter, limits) -> list[Wall]:
+    """Ask all questions; about 0.1 s.
+
+    Args:
+        interpreter: a fresh `pool.Interpreter`.
+        limits: its `jail.Limits`.
+    """
+    walls = [_namespaces(interpreter.pid)]
+    with socket.create_server(("127.0.0.1", 0)) as listener, tempfile.NamedTemporaryFile() as canary:
+        arguments = (
+            listener.getsockname(), canary.name, os.getpid(), limits.memory_mb, limits.disk_mb, limits.threads
+        )  # fmt: skip
+        result = interpreter.run([f"{_QUESTIONS}\nprint(_probe(*{arguments!r}))"], [], seconds=20.0)
+    try:
+        answers = json.loads(result.stdout)
+    except ValueError:
+        said = result.error or result.ended or result.stdout[:300]
+        return [*walls, Wall("the probe answers", "jail", False, f"no answer: {said}")]
+    for question, (name, rests_on) in WALLS.items():
+        got = answers.get(question, "not asked")
+        walls.append(Wall(name, rests_on, got is None, "" if got is None else str(got)[:200]))
+    return walls
+
+
+def _namespaces(pid: int) -> Wall:
+    """Compare the interpreter's namespaces with ours, as the kernel numbers them."""
+    shared = []
+    for name in NAMESPACES:
+        try:
+            same = os.readlink(f"/proc/{pid}/ns/{name}") == os.readlink(f"/proc/self/ns/{name}")
+        except OSError as error:
+            same = True
+            name = f"{name}: {error.strerror}"
+        if same:
+            shared.append(name)
+    name = f"own namespaces ({', '.join(NAMESPACES)})"
+    return Wall(name, "jail", not shared, f"shared or unknown: {', '.join(shared)}" if shared else "")

@@ -1,0 +1,77 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The system-call filter of an interpreter, compiled on the host with libseccomp."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import tempfile
+
+CLONE_THREAD = 0x00010000
+
+# Refused with EPERM: the library that asked sees an ordinary error.
+REFUSED = (
+    # processes and programs: threads are all there is, so the limit on memory of one process is the limit on all
+    *("fork", "vfork", "execve", "execveat"),
+    # the network, name service included; pairs of sockets within the process stay
+    *("socket", "bind", "listen", "connect", "accept", "accept4"),
+    # other processes
+    *("ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "pidfd_open", "kcmp"),
+    # namespaces and mounts
+    *("unshare", "setns", "mount", "umount2", "pivot_root", "chroot", "fsopen", "fsmount", "fsconfig", "fspick"),
+    *("move_mount", "open_tree", "mount_setattr", "open_by_handle_at", "name_to_handle_at"),
+    # memory that no limit counts
+    *("memfd_create", "memfd_secret", "shmget", "shmat", "msgget", "semget", "mq_open"),
+    # large, rarely needed parts of the kernel
+    *("bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "io_uring_enter", "io_uring_register", "keyctl"),
+    *("add_key", "request_key", "kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module"),
+    *("reboot", "swapon", "swapoff", "acct", "quotactl", "syslog", "iopl", "ioperm", "personality", "modify_ldt"),
+    *("fanotify_init", "lookup_dcookie", "nfsservctl", "vhangup", "settimeofday", "clock_settime", "adjtimex"),
+    *("clock_adjtime", "sethostname", "setdomainname", "ioprio_set", "sched_setscheduler", "sched_setattr"),
+)
+
+
+class SeccompMissing(RuntimeError):
+    """libseccomp is not installed."""
+
+
+@functools.cache
+def compile_filter() -> bytes:
+    """The BPF program, 8 bytes an instruction.
+
+    Raises:
+        SeccompMissing: the library is not there; the message says what to install.
+    """
+    try:
+        import pyseccomp
+    except (ImportError, OSError, RuntimeError, AttributeError) as error:
+        raise SeccompMissing(
+            "libseccomp is missing: install pyseccomp (pip) and libseccomp2 (the distribution's package; "
+            f"libseccomp on Fedora): {error}"
+        ) from error
+    rules = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
+    refuse = pyseccomp.ERRNO(errno.EPERM)
+    for name in REFUSED:
+        try:
+            rules.add_rule(refuse, name)
+        except (OSError, ValueError):  # unknown to this machine or release: there is nothing to refuse
+            continue
+    rules.add_rule(refuse, "clone", pyseccomp.Arg(0, pyseccomp.MASKED_EQ, CLONE_THREAD, 0))
+    # its flags are in memory, where no filter can look; the C library then takes clone
+    rules.add_rule(pyseccomp.ERRNO(errno.ENOSYS), "clone3")
+    with tempfile.TemporaryFile() as file:
+        rules.export_bpf(file)
+        file.seek(0)
+        return file.read()
