@@ -60,6 +60,7 @@ class Answer:
     images: list[Image.Image] = field(default_factory=list)
     truncated: bool = False  # cut to a limit
     failure: str | None = None  # what the model did wrong, in one word, where the text says more than one line
+    lost_state: bool = False  # see PastCall
     metrics: dict[str, Any] = field(default_factory=dict)
 
 
@@ -151,7 +152,7 @@ class AgentTool(BaseTool):
             failure = None if answer.failure is None else f"model:{answer.failure}"
             truncated = answer.truncated
             if agent_data is not None:
-                past_calls(agent_data).append(PastCall(self.name, parameters))
+                past_calls(agent_data).append(PastCall(self.name, parameters, answer.lost_state))
         except BadArgument as error:
             failure, answer = f"model:{error.argument}", Answer(str(error), failure=error.argument)
         except BaseException as error:

@@ -114,6 +114,32 @@ def _find(source: Any) -> Image.Image:
     raise TypeError(f"no image in a {type(source).__name__}")
 
 
+SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "MPO": ".jpg", "WEBP": ".webp", "GIF": ".gif", "BMP": ".bmp", "TIFF": ".tif"}
+
+
+def encoded_image(source: Any) -> tuple[str, bytes]:
+    """An image as a file: its suffix and its bytes, those it came in where there are any.
+
+    Raises:
+        ToolInfrastructureError: it cannot be read.
+    """
+    try:
+        image = _find(source)
+        file = getattr(image, "fp", None)
+        if file is not None and image.format in SUFFIXES and image is not source:
+            file.seek(0)
+            return SUFFIXES[image.format], file.read()
+        buffer = BytesIO()
+        open_image(image).save(buffer, "PNG", compress_level=1)
+        return ".png", buffer.getvalue()
+    except ToolInfrastructureError:
+        raise
+    except Exception as error:
+        raise ToolInfrastructureError(
+            f"cannot read an image: {type(error).__name__}: {error}"[:300], "image"
+        ) from error
+
+
 def check_index(value: Any, num_images: int, argument: str = "img_idx") -> int:
     """An index into the conversation's images, as the model wrote it.
 

@@ -30,10 +30,14 @@ State = TypeVar("State")
 
 @dataclass(frozen=True)
 class PastCall:
-    """A call that was executed earlier in a trajectory."""
+    """A call that was executed earlier in a trajectory.
+
+    `lost_state` is True if with it ended what its tool had kept until then: to bring the state back, later calls do.
+    """
 
     tool: str
     parameters: dict[str, Any]
+    lost_state: bool = False
 
 
 def past_calls(agent_data: Any) -> list[PastCall]:

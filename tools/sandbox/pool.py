@@ -13,8 +13,7 @@
 # limitations under the License.
 """The host's side: one zygote for each configuration and process, and the interpreters it forks.
 
-Everything here blocks and is meant for threads. What an interpreter sends is untrusted: lengths are bounded, images are
-raw pixels, and a peer that breaks the format is ended.
+Everything here blocks and is meant for threads.
 """
 
 from __future__ import annotations
@@ -23,7 +22,6 @@ import atexit
 import contextlib
 import logging
 import os
-import signal
 import socket
 import struct
 import tempfile
@@ -31,137 +29,33 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-
-from PIL import Image
 
 from tools.errors import ToolInfrastructureError
 from tools.sandbox import probe
 from tools.sandbox.inside import wire
 from tools.sandbox.jail import IsolationError, JailConfig, bubblewrap_version, start_zygote
+from tools.sandbox.session import Interpreter
 
 logger = logging.getLogger(__name__)
 
 START_SECONDS = 120.0  # for the libraries' import, on a busy machine
 FORK_SECONDS = 30.0
-GRACE_SECONDS = 2.0  # after its time is up, for a cell to say what it has printed so far
-MAX_HEADER = 4 << 20
 _CREDENTIALS = struct.Struct("3i")
 
 
-@dataclass(frozen=True)
-class CellResult:
-    """What a cell left behind; the text is the model's own and may be anything.
-
-    `ended` is None, or why the interpreter and its variables are gone: "time", "died" (memory, a crash, os._exit).
-    """
-
-    stdout: str = ""
-    dropped: int = 0
-    value: str | None = None
-    error: str | None = None
-    timed_out: bool = False
-    images: list[tuple[str, Image.Image]] = field(default_factory=list)
-    skipped_images: int = 0
-    replay_failed: bool = False
-    ended: str | None = None
-
-
-class Interpreter:
-    """One forked interpreter. Between cells it is stopped: threads that a cell has left behind do not run on."""
-
-    def __init__(self, sock: socket.socket, pid: int, limits):
-        self.pid = pid
-        self._sock = sock
-        self._pidfd = os.pidfd_open(pid)
-        self._limits = limits
-        self._lock = threading.Lock()
-        self.alive = True
-        self._signal(signal.SIGSTOP)
-        self._shared = 0
-        self._shared = self.memory()
-
-    def _signal(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._pidfd, number)
-
-    def memory(self) -> int:
-        """Bytes of memory that it has taken since it was forked."""
-        try:
-            with open(f"/proc/{self.pid}/statm") as file:
-                pages = file.read().split()
-            return max(0, (int(pages[1]) - int(pages[2])) * os.sysconf("SC_PAGE_SIZE") - self._shared)
-        except (OSError, IndexError):
-            return 0
-
-    def run(self, cells: list[str], images: list[tuple[str, bytes]], seconds: float) -> CellResult:
-        """Run cells, of which only the last one's output counts, with `seconds` for each.
-
-        Raises:
-            RuntimeError: it has ended already.
-        """
-        with self._lock:
-            if not self.alive:
-                raise RuntimeError("the interpreter has ended")
-            deadline = time.monotonic() + seconds * len(cells) + GRACE_SECONDS
-            self._signal(signal.SIGCONT)
-            try:
-                request = {"cells": cells, "seconds": seconds, "suffixes": [suffix for suffix, _ in images]}
-                wire.send(self._sock, request, [data for _, data in images], deadline)
-                max_blobs = 3 * self._limits.images * self._limits.image_pixels
-                header, blobs = wire.receive(self._sock, max_header=MAX_HEADER, max_blobs=max_blobs, deadline=deadline)
-                result = _parse(header, blobs, self._limits)
-            except TimeoutError:
-                self.close()
-                return CellResult(timed_out=True, ended="time")
-            except wire.WireError:
-                self.close()
-                return CellResult(ended="died")
-            self._signal(signal.SIGSTOP)
-            return result
-
-    def close(self) -> None:
-        """End it, and all its threads; quick, and safe to repeat."""
-        if self.alive:
-            self.alive = False
-            self._signal(signal.SIGKILL)
-            os.close(self._pidfd)
-            self._sock.close()
-
-
-def _parse(header: dict, blobs: list[bytes], limits) -> CellResult:
-    """Check an answer of the jail.
-
-    Raises:
-        WireError: it is none.
-    """
-    try:
-        text = {name: header[name] for name in ("value", "error")}
-        if not all(value is None or isinstance(value, str) for value in text.values()):
-            raise TypeError
-        images = []
-        for (label, width, height), data in zip(header["images"], blobs, strict=True):
-            if not 0 < width * height <= limits.image_pixels or len(data) != 3 * width * height:
-                raise ValueError
-            images.append((str(label)[:100], Image.frombytes("RGB", (width, height), data)))
-        return CellResult(
-            stdout=str(header["stdout"]),
-            dropped=int(header["dropped"]),
-            timed_out=bool(header["timed_out"]),
-            skipped_images=int(header["skipped_images"]),
-            replay_failed=bool(header["replay_failed"]),
-            images=images,
-            **text,
-        )
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise wire.WireError("no answer") from error
-
-
 class Pool:
-    """Forks interpreters on demand and keeps `spares` ready."""
+    """Forks interpreters on demand and keeps `spares` ready.
 
-    def __init__(self, config: JailConfig, spares: int = 2, threads: int = 8):
+    Interpreters that wait for their trajectory's next cell cost memory: when there are more than `max_idle`, or they
+    have taken more than `max_idle_mb`, the one that has waited longest is ended. Whoever needs it runs its cells again.
+    """
+
+    def __init__(
+        self, config: JailConfig, spares: int = 2, threads: int = 8, max_idle: int = 64, max_idle_mb: int = 4096
+    ):
         self.config, self.spares = config, spares
+        self.max_idle, self.max_idle_mb = max_idle, max_idle_mb
+        self._idle: dict[Interpreter, int] = {}  # memory of each, the one that has waited longest first
         self.executor = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="python-tool")
         self.checks: list[probe.Wall] = []  # what the probe has shown
         self._background = ThreadPoolExecutor(max_workers=1, thread_name_prefix="python-spares")
@@ -171,7 +65,7 @@ class Pool:
         self._process = None
         self._log = None
         self._folder: tempfile.TemporaryDirectory | None = None
-        self._closed = False
+        self.closed = False
         atexit.register(self.close)
 
     # ---------------------------------------------------------------- zygote
@@ -198,7 +92,9 @@ class Pool:
                 said = self._said()
                 ours.close()
                 self._stop()
-                raise ToolInfrastructureError(f"the Python sandbox does not start: {error}: {said}", "sandbox") from error
+                raise ToolInfrastructureError(
+                    f"the Python sandbox does not start: {error}: {said}", "sandbox"
+                ) from error
             self._control = ours
             try:
                 self._probe()
@@ -209,7 +105,9 @@ class Pool:
 
     def _probe(self) -> None:
         if self.config.isolation == "none":
-            logger.warning("the python tool runs code of the model UNISOLATED (isolation: none): it can do what you can")
+            logger.warning(
+                "the python tool runs code of the model UNISOLATED (isolation: none): it can do what you can"
+            )
             return
         interpreter = self._fork()
         try:
@@ -280,7 +178,7 @@ class Pool:
             IsolationError, ToolInfrastructureError: see `start`.
         """
         with self._lock:
-            if self._closed:
+            if self.closed:
                 raise ToolInfrastructureError("the Python sandbox is closed", "sandbox")
             self.start()
             while self._ready:
@@ -292,15 +190,32 @@ class Pool:
         self._refill()
         return interpreter
 
+    def used(self, interpreter: Interpreter) -> int:
+        """Note that an interpreter has run a cell and waits for the next; returns how many others were ended for it."""
+        ended = 0
+        with self._lock:
+            self._idle = {other: memory for other, memory in self._idle.items() if other.alive}
+            self._idle.pop(interpreter, None)
+            for other in list(self._idle):
+                taken = sum(self._idle.values()) + interpreter.memory()
+                if len(self._idle) < self.max_idle and taken <= self.max_idle_mb << 20:
+                    break
+                if other.close_if_idle():
+                    del self._idle[other]
+                    ended += 1
+            if interpreter.alive:
+                self._idle[interpreter] = interpreter.memory()
+        return ended
+
     def _refill(self) -> None:
-        if not self._closed and len(self._ready) < self.spares:
+        if not self.closed and len(self._ready) < self.spares:
             with contextlib.suppress(RuntimeError):  # shutting down
                 self._background.submit(self._add_spares)
 
     def _add_spares(self) -> None:
         while True:
             with self._lock:
-                if self._closed or self._control is None or len(self._ready) >= self.spares:
+                if self.closed or self._control is None or len(self._ready) >= self.spares:
                     return
                 try:
                     self._ready.append(self._fork())
@@ -315,7 +230,7 @@ class Pool:
     def close(self) -> None:
         """End the zygote and with it every interpreter."""
         with self._lock:
-            self._closed = True
+            self.closed = True
             self._stop()
         self._background.shutdown(wait=False, cancel_futures=True)
         self.executor.shutdown(wait=False, cancel_futures=True)
@@ -326,10 +241,10 @@ _pools: dict[tuple, Pool] = {}
 _pools_lock = threading.Lock()
 
 
-def get_pool(config: JailConfig, spares: int, threads: int) -> Pool:
+def get_pool(config: JailConfig, **options: int) -> Pool:
     """This process's pool for a configuration: tools are made anew often, the zygote is not."""
-    key = (os.getpid(), config, spares, threads)
+    key = (os.getpid(), config, *sorted(options.items()))
     with _pools_lock:
-        if key not in _pools or _pools[key]._closed:
-            _pools[key] = Pool(config, spares, threads)
+        if key not in _pools or _pools[key].closed:
+            _pools[key] = Pool(config, **options)
         return _pools[key]

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 NAMESPACES = ("user", "pid", "mnt", "net", "ipc", "uts")
 
 # Tried by the interpreter. Each test returns what it has got through to, or raises.
-_QUESTIONS = '''
+_QUESTIONS = """
 def _probe(address, canary, host_pid, memory_mb, disk_mb, threads):
     import ctypes, json, mmap, os, resource, signal, socket, threading
 
@@ -37,8 +37,8 @@ def _probe(address, canary, host_pid, memory_mb, disk_mb, threads):
         return {"no_new_privs": 39, "seccomp": 21}[name], ctypes.CDLL(None).prctl
 
     def files():
-        found = [p for p in (canary, "/etc/passwd", "/etc/shadow", "/home", "/root/.ssh", "/proc/1") if os.path.exists(p)]
-        return found or None
+        paths = (canary, "/etc/passwd", "/etc/shadow", "/home", "/root/.ssh", "/proc/1")
+        return [path for path in paths if os.path.exists(path)] or None
 
     def writable():
         found = []
@@ -131,7 +131,7 @@ def _probe(address, canary, host_pid, memory_mb, disk_mb, threads):
         except (OSError, MemoryError, ProcessLookupError):
             answers[question.__name__] = None
     return json.dumps(answers)
-'''
+"""
 
 # question -> the wall's name, and whether it is the jail's or a limit's
 WALLS = {

@@ -37,7 +37,18 @@ MODULES = {
     "pillow": ("PIL.Image", "PIL.ImageDraw", "PIL.ImageFilter", "PIL.ImageOps", "PIL.ImageEnhance"),
     "matplotlib": ("matplotlib", "matplotlib.pyplot", "matplotlib.backends.backend_agg"),
 }
-STANDARD = ("math", "json", "re", "random", "itertools", "collections", "fractions", "decimal", "statistics", "datetime")
+STANDARD = (
+    "math",
+    "json",
+    "re",
+    "random",
+    "itertools",
+    "collections",
+    "fractions",
+    "decimal",
+    "statistics",
+    "datetime",
+)
 
 
 class PackageMissing(RuntimeError):

@@ -187,7 +187,7 @@ def serve(sock: socket.socket, limits: dict) -> None:
     """Answer messages until the host closes the connection.
 
     A message holds `cells` (code), of which all but the last are run without a word to bring back the variables of an
-    earlier interpreter, `seconds` for each, and the new images: `suffixes` and their bytes.
+    earlier interpreter, `seconds` for the last and as much for all others, and the new images: `suffixes` and their bytes.
     """
     null = os.open("/dev/null", os.O_RDWR)
     os.dup2(null, 0)
@@ -199,9 +199,18 @@ def serve(sock: socket.socket, limits: dict) -> None:
         except wire.WireError:
             return
         started = time.monotonic()
-        notebook.add_images(list(zip(request["suffixes"], blobs, strict=True)))
+        try:
+            notebook.add_images(list(zip(request["suffixes"], blobs, strict=True)))
+        except OSError as error:
+            wire.send(sock, {"disk_full": str(error)})
+            continue
         *earlier, code = request["cells"]
-        replay_failed = any(notebook.run(cell, request["seconds"], silent=True)[0]["timed_out"] for cell in earlier)
+        replay_failed = False
+        for cell in earlier:
+            left = started + request["seconds"] - time.monotonic()
+            replay_failed = left <= 0 or notebook.run(cell, left, silent=True)[0]["timed_out"]
+            if replay_failed:
+                break
         result, pixels = notebook.run(code, request["seconds"])
         result |= {"replay_failed": replay_failed, "seconds": time.monotonic() - started}
         wire.send(sock, result, pixels)

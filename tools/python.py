@@ -1,0 +1,265 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""`python`: a notebook for the length of one trajectory, in a jail.
+
+The interpreter keeps its variables from call to call, sees the conversation's images, and hands back what was printed,
+the value of the last line, a short traceback, and every figure or image that was made. Code of the model that fails,
+takes too long or ends its interpreter gets a text; a sandbox of ours that fails raises `ToolInfrastructureError`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Literal
+
+import pydantic
+from PIL import Image
+
+from tools.base import AgentTool, Answer, Check, Options
+from tools.errors import BadArgument
+from tools.image_zoom_in import MAX_ASPECT_RATIO, smart_resize
+from tools.images import conversation_images, tool_pixels
+from tools.sandbox.backends import Backend, FusionBackend, LocalBackend
+from tools.sandbox.jail import IsolationError, JailConfig, Limits, bubblewrap_version, find_bubblewrap
+from tools.sandbox.runtime import MODULES, PackageMissing, package_files
+from tools.sandbox.session import GRACE_SECONDS, CellResult
+from tools.sandbox.syscalls import SeccompMissing, compile_filter
+from tools.trajectory import PerTrajectory, past_calls
+
+
+class PythonOptions(Options):
+    """Where code runs, and what it may use. Sizes in MiB are those of one trajectory's interpreter."""
+
+    backend: Literal["local", "sandbox_fusion"] = "local"
+    isolation: Literal["bubblewrap", "none"] = "bubblewrap"
+    """`none` gives code of the model everything that you may do yourself: files, network, processes."""
+    code_timeout_s: float = pydantic.Field(20.0, gt=0, le=3600)
+    """Seconds for one call's code. Then it is stopped and the model is told; variables are kept where possible."""
+    timeout_s: float = pydantic.Field(120.0, gt=0, allow_inf_nan=False)
+    max_concurrency: int = pydantic.Field(8, ge=1)
+    memory_mb: int = pydantic.Field(1024, ge=64)
+    """Beyond what the libraries themselves take."""
+    disk_mb: int = pydantic.Field(64, ge=1)
+    threads: int = pydantic.Field(32, ge=2)
+    cpu_s: int = pydantic.Field(600, ge=1)
+    """CPU time of a trajectory in all."""
+    max_code_chars: int = pydantic.Field(50_000, ge=1)
+    max_output_chars: int = pydantic.Field(8_000, ge=100)
+    """Of the text a call returns; the middle is cut out."""
+    max_images: int = pydantic.Field(4, ge=0)
+    """Of one call; further ones are mentioned only."""
+    factor: int = pydantic.Field(32, ge=1)
+    min_pixels: int = pydantic.Field(1024, ge=1)
+    max_pixels: int = pydantic.Field(1_048_576, ge=1024)
+    """Area of a returned image; its sides are multiples of `factor`."""
+    max_pixels_per_trajectory: int | None = pydantic.Field(None, ge=1)
+    """Area of all images that tools have returned in one trajectory; beyond it images are mentioned only."""
+    packages: list[str] = list(MODULES)
+    """Packages the code may import besides the standard library; they must be installed here."""
+    spares: int = pydantic.Field(2, ge=0)
+    """Interpreters that are kept ready."""
+    max_idle: int = pydantic.Field(256, ge=1)
+    max_idle_mb: int = pydantic.Field(8192, ge=64)
+    """Interpreters that wait for their trajectory's next call: beyond this number, or this memory in all, the one that
+    has waited longest is ended, and its calls are run again if there is a next one."""
+    url: str | None = None
+    """Address of a SandboxFusion server, for `backend: sandbox_fusion`."""
+
+    @pydantic.model_validator(mode="after")
+    def _consistent(self):
+        if self.timeout_s < 2 * self.code_timeout_s + GRACE_SECONDS:
+            raise ValueError(
+                f"timeout_s ({self.timeout_s:g}), which ends in a failure of ours, must be at least twice "
+                f"code_timeout_s ({self.code_timeout_s:g}) plus {GRACE_SECONDS:g}"
+            )
+        if self.max_pixels < max(self.min_pixels, self.factor**2):
+            raise ValueError(f"max_pixels ({self.max_pixels}) must be at least min_pixels and factor * factor")
+        if self.backend == "sandbox_fusion" and not self.url:
+            raise ValueError("url: backend sandbox_fusion needs the server's address, such as http://host:8080")
+        return self
+
+    def jail(self) -> JailConfig:
+        """What the local backend is started with."""
+        limits = Limits(
+            memory_mb=self.memory_mb,
+            disk_mb=self.disk_mb,
+            threads=self.threads,
+            cpu_s=self.cpu_s,
+            output_bytes=4 * self.max_output_chars,
+            images=self.max_images,
+            image_pixels=self.max_pixels,
+        )
+        return JailConfig(isolation=self.isolation, packages=tuple(self.packages), limits=limits)
+
+
+class PythonTool(AgentTool):
+    """Run code in the trajectory's own interpreter.
+
+    Raises:
+        ValueError: at start, if code could not be run in isolation here; the message says what to install or allow.
+    """
+
+    Options = PythonOptions
+
+    def __init__(self, config: dict, tool_schema):
+        super().__init__(config, tool_schema)
+        bad = [check.detail for check in self.check() if not check.ready]
+        if bad:
+            raise ValueError(f"{self.name}: {'; '.join(bad)}")
+        self._notebooks: PerTrajectory[Backend] = PerTrajectory(self._start, lambda notebook: notebook.close())
+
+    def _start(self) -> Backend:
+        if self.options.backend == "sandbox_fusion":
+            return FusionBackend(self.options)
+        return LocalBackend(self.options)
+
+    def check(self) -> list[Check]:
+        """Whether code can be run in isolation here. Starts nothing that stays."""
+        if self.options.backend == "sandbox_fusion":
+            return [Check("SandboxFusion", True, f"{self.options.url} (not asked)")]
+        checks = []
+
+        def tried(what: str, function, said) -> None:
+            try:
+                checks.append(Check(what, True, said(function())))
+            except (IsolationError, SeccompMissing, PackageMissing) as error:
+                checks.append(Check(what, False, str(error)))
+
+        if self.options.isolation == "none":
+            checks.append(Check("isolation", True, "NONE: code of the model can do what you can"))
+        else:
+            tried("isolation", find_bubblewrap, lambda path: f"{bubblewrap_version()} at {path}")
+            tried("system-call filter", compile_filter, lambda program: f"{len(program) // 8} instructions")
+        packages = tuple(self.options.packages)
+        tried("packages", lambda: package_files(packages), lambda files: ", ".join(packages))
+        return checks
+
+    async def call(self, parameters: dict[str, Any], agent_data: Any, create_kwargs: dict[str, Any]) -> Answer:
+        """Run one cell.
+
+        Args:
+            parameters: `code`. `images[i]` (PIL) and `image_paths[i]` are the conversation's images, as the model
+                counts them, those that tools returned included.
+            agent_data: verl's trajectory: its calls so far share one namespace. Without it every call has its own.
+            create_kwargs: `images` serves prompts whose messages hold no image.
+
+        Returns:
+            The text and the images, each announced with its index in the conversation.
+
+        Raises:
+            BadArgument: `code` is missing, no text, empty or too long.
+            ToolInfrastructureError: the sandbox failed.
+        """
+        code = parse_code(parameters.get("code"), self.options.max_code_chars)
+        images = conversation_images(agent_data, create_kwargs.get("images"))
+        left = self._pixels_left(agent_data)
+        notebook = self._start() if agent_data is None else self._notebooks.get(agent_data)
+        earlier: list[str] = []
+        for past in past_calls(agent_data) if agent_data is not None else ():
+            if past.tool == self.name:
+                earlier = [] if past.lost_state else [*earlier, past.parameters["code"]]
+        try:
+            result = await notebook.run(code, earlier, images)
+        finally:
+            if agent_data is None:
+                notebook.close()
+        return await asyncio.to_thread(self._answer, result, len(images), left)
+
+    def _pixels_left(self, agent_data: Any) -> int:
+        budget = self.options.max_pixels_per_trajectory
+        return self.options.max_pixels * self.options.max_images if budget is None else budget - tool_pixels(agent_data)
+
+    def _answer(self, result: CellResult, num_images: int, pixels_left: int) -> Answer:
+        """Text and images for the model."""
+        text, images, notes = [], [], []
+        limit, truncated = self.options.max_output_chars, result.dropped > 0
+        seconds = f"{self.options.code_timeout_s:g} s"
+        if result.ended == "died":
+            notes.append(
+                "Error: the interpreter ended (out of memory, a crash or an exit). It starts anew, variables are lost."
+            )
+        elif result.ended == "time":
+            notes.append(
+                f"Error: the code did not stop after {seconds}. The interpreter starts anew, variables are lost."
+            )
+        elif result.timed_out:
+            notes.append(f"Error: the code was stopped after {seconds}. Variables are kept.")
+        elif result.disk_full:
+            notes.append(f"Error: the disk is full ({self.options.disk_mb} MiB). Nothing was run; delete files first.")
+        if result.replay_failed:
+            notes.append("Note: the interpreter was restarted; some variables of earlier calls are lost.")
+        body = "\n".join(part.rstrip("\n") for part in (result.stdout, result.value, result.error) if part)
+        if len(body) > limit:
+            body, truncated = f"{body[: limit // 2]}\n... (cut) ...\n{body[-limit // 2 :]}", True
+        elif truncated:
+            body += "\n... (cut)"
+        skipped = result.skipped_images
+        for label, image in result.images:
+            fitted = self._fitted(image, pixels_left)
+            if fitted is None:
+                skipped += 1
+                continue
+            pixels_left -= fitted.width * fitted.height
+            text.append(f"Image {num_images + len(images)}: {label}.")
+            images.append(fitted)
+        if skipped:
+            text.append(f"({skipped} more image{'s' * (skipped > 1)} not shown)")
+        failure = (
+            "died"
+            if result.ended == "died"
+            else "timeout"
+            if result.timed_out
+            else "disk"
+            if result.disk_full
+            else None
+        )
+        if failure is None and result.error is not None:
+            failure = "exception"
+        return Answer(
+            "\n".join([part for part in (body, *notes, *text) if part]) or "(no output)",
+            images,
+            truncated=truncated or skipped > 0,
+            failure=failure,
+            lost_state=result.ended is not None,
+            metrics={"images": len(images)},
+        )
+
+    def _fitted(self, image: Image.Image, pixels_left: int) -> Image.Image | None:
+        """The image in a size that the model's processor takes, or None."""
+        sides = sorted(image.size)
+        smallest = max(self.options.min_pixels, self.options.factor**2)
+        if sides[1] > MAX_ASPECT_RATIO * sides[0] or pixels_left < smallest:
+            return None
+        limit = min(self.options.max_pixels, pixels_left)
+        size = smart_resize(*image.size, self.options.factor, self.options.min_pixels, limit)
+        return image if size == image.size else image.resize(size, Image.Resampling.BICUBIC)
+
+
+def parse_code(value: Any, max_chars: int) -> str:
+    """Check what the model sent as `code`.
+
+    Raises:
+        BadArgument: says what is allowed.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise BadArgument("code", "must be a string of Python code.")
+    if len(value) > max_chars:
+        raise BadArgument("code", f"is too long: at most {max_chars} characters.")
+    if "\0" in value:
+        raise BadArgument("code", "must not contain null characters.")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise BadArgument("code", "must be valid Unicode text.") from None
+    return value

@@ -1,0 +1,118 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Where a trajectory's cells run: an interpreter in a jail of this machine, or a SandboxFusion server."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any, Protocol
+
+from tools.errors import ToolInfrastructureError
+from tools.images import encoded_image
+from tools.sandbox.jail import IsolationError
+from tools.sandbox.pool import Pool, get_pool
+from tools.sandbox.runtime import PackageMissing
+from tools.sandbox.session import CellResult, Interpreter, InterpreterEnded
+from tools.sandbox.syscalls import SeccompMissing
+
+
+class Backend(Protocol):
+    """One trajectory's notebook."""
+
+    async def run(self, code: str, earlier: list[str], images: list) -> CellResult:
+        """Run a cell behind the trajectory's earlier ones.
+
+        Args:
+            code: the cell.
+            earlier: the cells whose variables it may use, in order; they are run again where they are gone.
+            images: the conversation's images so far.
+
+        Raises:
+            ToolInfrastructureError: the sandbox failed.
+        """
+
+    def close(self) -> None:
+        """The trajectory is over; quick."""
+
+
+class LocalBackend:
+    """An interpreter of this process's pool, forked at the first cell."""
+
+    def __init__(self, options: Any):
+        self._options = options
+        self._lock = threading.Lock()  # calls of one turn share the namespace, one after the other
+        self._interpreter: Interpreter | None = None
+        self._images_sent = 0
+        self._closed = False
+
+    def _pool(self) -> Pool:
+        return get_pool(
+            self._options.jail(),
+            spares=self._options.spares,
+            threads=self._options.max_concurrency,
+            max_idle=self._options.max_idle,
+            max_idle_mb=self._options.max_idle_mb,
+        )
+
+    async def run(self, code: str, earlier: list[str], images: list) -> CellResult:
+        """See `Backend`."""
+        pool = self._pool()
+        return await asyncio.get_running_loop().run_in_executor(pool.executor, self._run, pool, code, earlier, images)
+
+    def _run(self, pool: Pool, code: str, earlier: list[str], images: list) -> CellResult:
+        with self._lock:
+            result = None
+            while result is None:
+                try:
+                    result = self._attempt(pool, code, earlier, images)
+                except InterpreterEnded:  # for somebody else's sake, right before this cell
+                    continue
+            return result
+
+    def _attempt(self, pool: Pool, code: str, earlier: list[str], images: list) -> CellResult:
+        fresh = self._interpreter is None or not self._interpreter.alive
+        if fresh:
+            try:
+                self._interpreter, self._images_sent = pool.take(), 0
+            except (IsolationError, PackageMissing, SeccompMissing) as error:
+                raise ToolInfrastructureError(str(error), "sandbox") from error
+        new = [encoded_image(image) for image in images[self._images_sent :]]
+        result = self._interpreter.run([*earlier, code] if fresh else [code], new, self._options.code_timeout_s)
+        if result.ended == "died" and not pool.running():
+            raise ToolInfrastructureError("the Python sandbox ended while code was running", "sandbox")
+        if not result.disk_full:
+            self._images_sent = len(images)
+        elif fresh:
+            self._interpreter.close()
+            raise ToolInfrastructureError(
+                f"the conversation's images do not fit disk_mb={self._options.disk_mb}", "disk"
+            )
+        pool.used(self._interpreter)
+        if self._closed:
+            self._interpreter.close()
+        return result
+
+    def close(self) -> None:
+        """See `Backend`."""
+        self._closed = True
+        if self._interpreter is not None:
+            self._interpreter.close()
+
+
+class FusionBackend:
+    """A SandboxFusion server's notebook interface. It keeps nothing: the trajectory's cells are run again each time."""
+
+    def __init__(self, options: Any):
+        self._options = options

@@ -1,0 +1,157 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""One interpreter as the host sees it. What it sends is untrusted: lengths are bounded, images are raw pixels."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+import time
+from dataclasses import dataclass, field
+
+from PIL import Image
+
+from tools.sandbox.inside import wire
+from tools.sandbox.jail import Limits
+
+GRACE_SECONDS = 2.0  # after its time is up, for a cell to say what it has printed so far
+MAX_HEADER = 4 << 20  # bytes
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """What a cell left behind; the text is the model's own and may be anything.
+
+    `ended` is None, or why the interpreter and its variables are gone: "time", "died" (memory, a crash, os._exit).
+    """
+
+    stdout: str = ""
+    dropped: int = 0
+    value: str | None = None
+    error: str | None = None
+    timed_out: bool = False
+    images: list[tuple[str, Image.Image]] = field(default_factory=list)
+    skipped_images: int = 0
+    replay_failed: bool = False
+    ended: str | None = None
+    disk_full: bool = False  # no room for the conversation's new images; no cell was run
+
+
+class InterpreterEnded(RuntimeError):
+    """An interpreter was asked to run a cell after its end."""
+
+
+class Interpreter:
+    """One forked interpreter. Between cells it is stopped: threads that a cell has left behind do not run on."""
+
+    def __init__(self, sock: socket.socket, pid: int, limits: Limits):
+        self.pid = pid
+        self._sock = sock
+        self._pidfd = os.pidfd_open(pid)
+        self._limits = limits
+        self._lock = threading.Lock()
+        self.alive = True
+        self._signal(signal.SIGSTOP)
+        self._shared = 0
+        self._shared = self.memory()
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pidfd, number)
+
+    def memory(self) -> int:
+        """Bytes of memory that it has taken since it was forked."""
+        try:
+            with open(f"/proc/{self.pid}/statm") as file:
+                pages = file.read().split()
+            return max(0, (int(pages[1]) - int(pages[2])) * os.sysconf("SC_PAGE_SIZE") - self._shared)
+        except (OSError, IndexError):
+            return 0
+
+    def run(self, cells: list[str], images: list[tuple[str, bytes]], seconds: float) -> CellResult:
+        """Run cells, of which only the last one's output counts, with `seconds` for it and as much for all before.
+
+        Raises:
+            InterpreterEnded: before this call.
+        """
+        with self._lock:
+            if not self.alive:
+                raise InterpreterEnded
+            deadline = time.monotonic() + seconds * min(len(cells), 2) + GRACE_SECONDS
+            self._signal(signal.SIGCONT)
+            try:
+                request = {"cells": cells, "seconds": seconds, "suffixes": [suffix for suffix, _ in images]}
+                wire.send(self._sock, request, [data for _, data in images], deadline)
+                max_blobs = 3 * self._limits.images * self._limits.image_pixels
+                header, blobs = wire.receive(self._sock, max_header=MAX_HEADER, max_blobs=max_blobs, deadline=deadline)
+                result = _parse(header, blobs, self._limits)
+            except TimeoutError:
+                self.close()
+                return CellResult(timed_out=True, ended="time")
+            except wire.WireError:
+                self.close()
+                return CellResult(ended="died")
+            self._signal(signal.SIGSTOP)
+            return result
+
+    def close_if_idle(self) -> bool:
+        """End it unless a cell is running; returns whether it has ended."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            self.close()
+            return True
+        finally:
+            self._lock.release()
+
+    def close(self) -> None:
+        """End it, and all its threads; quick, and safe to repeat."""
+        if self.alive:
+            self.alive = False
+            self._signal(signal.SIGKILL)
+            os.close(self._pidfd)
+            self._sock.close()
+
+
+def _parse(header: dict, blobs: list[bytes], limits) -> CellResult:
+    """Check an answer of the jail.
+
+    Raises:
+        WireError: it is none.
+    """
+    if "disk_full" in header:
+        return CellResult(disk_full=True)
+    try:
+        text = {name: header[name] for name in ("value", "error")}
+        if not all(value is None or isinstance(value, str) for value in text.values()):
+            raise TypeError
+        images = []
+        for (label, width, height), data in zip(header["images"], blobs, strict=True):
+            if not 0 < width * height <= limits.image_pixels or len(data) != 3 * width * height:
+                raise ValueError
+            images.append((str(label)[:100], Image.frombytes("RGB", (width, height), data)))
+        return CellResult(
+            stdout=str(header["stdout"]),
+            dropped=int(header["dropped"]),
+            timed_out=bool(header["timed_out"]),
+            skipped_images=int(header["skipped_images"]),
+            replay_failed=bool(header["replay_failed"]),
+            images=images,
+            **text,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise wire.WireError("no answer") from error
