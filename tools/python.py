@@ -215,22 +215,11 @@ class PythonTool(AgentTool):
             images.append(fitted)
         if skipped:
             text.append(f"({skipped} more image{'s' * (skipped > 1)} not shown)")
-        failure = (
-            "died"
-            if result.ended == "died"
-            else "timeout"
-            if result.timed_out
-            else "disk"
-            if result.disk_full
-            else None
-        )
-        if failure is None and result.error is not None:
-            failure = "exception"
         return Answer(
             "\n".join([part for part in (body, *notes, *text) if part]) or "(no output)",
             images,
             truncated=truncated or skipped > 0,
-            failure=failure,
+            failure=_failure(result),
             lost_state=result.ended is not None,
             metrics={"images": len(images)},
         )
@@ -244,6 +233,17 @@ class PythonTool(AgentTool):
         limit = min(self.options.max_pixels, pixels_left)
         size = smart_resize(*image.size, self.options.factor, self.options.min_pixels, limit)
         return image if size == image.size else image.resize(size, Image.Resampling.BICUBIC)
+
+
+def _failure(result: CellResult) -> str | None:
+    """What the model's code did wrong, in one word."""
+    if result.ended == "died":
+        return "died"
+    if result.timed_out:
+        return "timeout"
+    if result.disk_full:
+        return "disk"
+    return None if result.error is None else "exception"
 
 
 def parse_code(value: Any, max_chars: int) -> str:

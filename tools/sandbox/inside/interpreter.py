@@ -187,7 +187,7 @@ def serve(sock: socket.socket, limits: dict) -> None:
     """Answer messages until the host closes the connection.
 
     A message holds `cells` (code), of which all but the last are run without a word to bring back the variables of an
-    earlier interpreter, `seconds` for the last and as much for all others, and the new images: `suffixes` and their bytes.
+    earlier interpreter; `seconds` for the last and as much for all others; and the new images, `suffixes` and bytes.
     """
     null = os.open("/dev/null", os.O_RDWR)
     os.dup2(null, 0)
