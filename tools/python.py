@@ -195,8 +195,8 @@ class PythonTool(AgentTool):
             )
         elif result.timed_out:
             notes.append(f"Error: the code was stopped after {seconds}. Variables are kept.")
-        elif result.disk_full:
-            notes.append(f"Error: the disk is full ({self.options.disk_mb} MiB). Nothing was run; delete files first.")
+        if result.disk_full:
+            notes.append(f"Error: the disk is full ({self.options.disk_mb} MiB): delete files, then new images appear.")
         if result.replay_failed:
             notes.append("Note: the interpreter was restarted; some variables of earlier calls are lost.")
         body = "\n".join(part.rstrip("\n") for part in (result.stdout, result.value, result.error) if part)

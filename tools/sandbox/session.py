@@ -48,7 +48,7 @@ class CellResult:
     skipped_images: int = 0
     replay_failed: bool = False
     ended: str | None = None
-    disk_full: bool = False  # no room for the conversation's new images; no cell was run
+    disk_full: bool = False  # no room for the conversation's new images; the cell was run without them
 
 
 class InterpreterEnded(RuntimeError):
@@ -133,8 +133,6 @@ def _parse(header: dict, blobs: list[bytes], limits) -> CellResult:
     Raises:
         WireError: it is none.
     """
-    if "disk_full" in header:
-        return CellResult(disk_full=True)
     try:
         text = {name: header[name] for name in ("value", "error")}
         if not all(value is None or isinstance(value, str) for value in text.values()):
@@ -150,6 +148,7 @@ def _parse(header: dict, blobs: list[bytes], limits) -> CellResult:
             timed_out=bool(header["timed_out"]),
             skipped_images=int(header["skipped_images"]),
             replay_failed=bool(header["replay_failed"]),
+            disk_full=bool(header["disk_full"]),
             images=images,
             **text,
         )

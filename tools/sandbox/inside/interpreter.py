@@ -95,10 +95,16 @@ class Notebook:
             self._output, encoding="utf-8", errors="backslashreplace", write_through=True
         )
 
-    def add_images(self, images: list[tuple[str, bytes]]) -> None:
-        """Write the images of the conversation that are new since the last cell to the disk."""
-        for suffix, data in images:
-            self._images.add(suffix, data)
+    def add_images(self, images: list[tuple[str, bytes]]) -> bool:
+        """Write the images of the conversation that are new since the last cell to the disk: all, or none and False."""
+        before = len(self._images)
+        try:
+            for suffix, data in images:
+                self._images.add(suffix, data)
+        except OSError:
+            self._images.keep(before)
+            return False
+        return True
 
     def run(self, code: str, seconds: float, silent: bool = False) -> tuple[dict, list[bytes]]:
         """Run one cell.
@@ -199,11 +205,7 @@ def serve(sock: socket.socket, limits: dict) -> None:
         except wire.WireError:
             return
         started = time.monotonic()
-        try:
-            notebook.add_images(list(zip(request["suffixes"], blobs, strict=True)))
-        except OSError as error:
-            wire.send(sock, {"disk_full": str(error)})
-            continue
+        disk_full = not notebook.add_images(list(zip(request["suffixes"], blobs, strict=True)))
         *earlier, code = request["cells"]
         replay_failed = False
         for cell in earlier:
@@ -212,5 +214,5 @@ def serve(sock: socket.socket, limits: dict) -> None:
             if replay_failed:
                 break
         result, pixels = notebook.run(code, request["seconds"])
-        result |= {"replay_failed": replay_failed, "seconds": time.monotonic() - started}
+        result |= {"replay_failed": replay_failed, "disk_full": disk_full}
         wire.send(sock, result, pixels)

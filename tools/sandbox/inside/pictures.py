@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 
@@ -32,6 +33,7 @@ class ImageList(Sequence):
 
     def __init__(self):
         self.paths: list[str] = []
+        self._folder = os.getcwd()  # a cell may go elsewhere
         self._open: dict[int, Image.Image] = {}
 
     def __len__(self) -> int:
@@ -50,10 +52,17 @@ class ImageList(Sequence):
 
     def add(self, suffix: str, data: bytes) -> None:
         """Write one more image to the disk."""
-        path = os.path.abspath(f"image_{len(self.paths)}{suffix}")
+        path = os.path.join(self._folder, f"image_{len(self.paths)}{suffix}")
+        self.paths.append(path)
         with open(path, "wb") as file:
             file.write(data)
-        self.paths.append(path)
+
+    def keep(self, count: int) -> None:
+        """Forget all images but the first ones."""
+        for path in self.paths[count:]:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+        del self.paths[count:]
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
