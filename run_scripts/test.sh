@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source run_scripts/install_cpu.sh
+bash run_scripts/install_sandbox.sh
 eval "$("$AXPO_VENV/bin/python" -m verl_ext.cpu.env)"
 "$AXPO_VENV/bin/ruff" check .
 "$AXPO_VENV/bin/ruff" format --check .
