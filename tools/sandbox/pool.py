@@ -161,7 +161,7 @@ class Pool:
             if "failed" in header:
                 raise ToolInfrastructureError(f"the Python sandbox cannot be built: {header['failed']}", "sandbox")
             pids = [_CREDENTIALS.unpack(data)[0] for _, kind, data in ancillary if kind == socket.SCM_CREDENTIALS]
-            return Interpreter(ours, pids[0], self.config.limits)
+            return Interpreter(ours, pids[0], self.config.limits, own_disks=self.config.isolation != "none")
         except ToolInfrastructureError:
             ours.close()
             raise

@@ -58,29 +58,35 @@ class InterpreterEnded(RuntimeError):
 class Interpreter:
     """One forked interpreter. Between cells it is stopped: threads that a cell has left behind do not run on."""
 
-    def __init__(self, sock: socket.socket, pid: int, limits: Limits):
+    def __init__(self, sock: socket.socket, pid: int, limits: Limits, own_disks: bool = True):
         self.pid = pid
         self._sock = sock
         self._pidfd = os.pidfd_open(pid)
-        self._limits = limits
-        self._lock = threading.Lock()
+        self._limits, self._own_disks = limits, own_disks
+        self._lock = threading.Lock()  # one cell at a time
+        # The end may come from any thread, a garbage collection too, and a closed file's number is soon another's.
+        self._end_lock = threading.RLock()
         self.alive = True
         self._signal(signal.SIGSTOP)
         self._shared = 0
         self._shared = self.memory()
 
     def _signal(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._pidfd, number)
+        with self._end_lock, contextlib.suppress(ProcessLookupError):
+            if self.alive:
+                signal.pidfd_send_signal(self._pidfd, number)
 
     def memory(self) -> int:
-        """Bytes of memory that it has taken since it was forked."""
-        try:
+        """Bytes of memory that it has taken since it was forked, files on its disks in memory included."""
+        taken = -self._shared
+        with contextlib.suppress(OSError, IndexError):
             with open(f"/proc/{self.pid}/statm") as file:
                 pages = file.read().split()
-            return max(0, (int(pages[1]) - int(pages[2])) * os.sysconf("SC_PAGE_SIZE") - self._shared)
-        except (OSError, IndexError):
-            return 0
+            taken += (int(pages[1]) - int(pages[2])) * os.sysconf("SC_PAGE_SIZE")
+            for folder in ("tmp", "work") if self._own_disks else ():
+                disk = os.statvfs(f"/proc/{self.pid}/root/{folder}")
+                taken += (disk.f_blocks - disk.f_bfree) * disk.f_frsize
+        return max(0, taken)
 
     def run(self, cells: list[str], images: list[tuple[str, bytes]], seconds: float) -> CellResult:
         """Run cells, of which only the last one's output counts, with `seconds` for it and as much for all before.
@@ -120,11 +126,13 @@ class Interpreter:
 
     def close(self) -> None:
         """End it, and all its threads; quick, and safe to repeat."""
-        if self.alive:
-            self.alive = False
-            self._signal(signal.SIGKILL)
-            os.close(self._pidfd)
-            self._sock.close()
+        with self._end_lock:
+            if self.alive:
+                self._signal(signal.SIGKILL)
+                self.alive = False
+                os.close(self._pidfd)
+                with contextlib.suppress(OSError):
+                    self._sock.shutdown(socket.SHUT_RDWR)  # closed with the last reference: a thread may be reading
 
 
 def _parse(header: dict, blobs: list[bytes], limits) -> CellResult:
