@@ -30,11 +30,13 @@ from tools.base import AgentTool, Answer, Check, Options
 from tools.errors import BadArgument
 from tools.image_zoom_in import MAX_ASPECT_RATIO, smart_resize
 from tools.images import conversation_images, tool_pixels
-from tools.sandbox.backends import Backend, FusionBackend, LocalBackend
+from tools.sandbox.backends import Backend, LocalBackend
+from tools.sandbox.fusion import FusionBackend
 from tools.sandbox.jail import IsolationError, JailConfig, Limits, bubblewrap_version, find_bubblewrap
 from tools.sandbox.runtime import MODULES, PackageMissing, package_files
 from tools.sandbox.session import GRACE_SECONDS, CellResult
 from tools.sandbox.syscalls import SeccompMissing, compile_filter
+from tools.search.http import HttpClient
 from tools.trajectory import PerTrajectory, past_calls
 
 
@@ -87,6 +89,8 @@ class PythonOptions(Options):
             raise ValueError(f"max_pixels ({self.max_pixels}) must be at least min_pixels and factor * factor")
         if self.backend == "sandbox_fusion" and not self.url:
             raise ValueError("url: backend sandbox_fusion needs the server's address, such as http://host:8080")
+        if self.url and not self.url.startswith(("http://", "https://")):
+            raise ValueError("url must start with http:// or https://")
         return self
 
     def jail(self) -> JailConfig:
@@ -117,11 +121,18 @@ class PythonTool(AgentTool):
         bad = [check.detail for check in self.check() if not check.ready]
         if bad:
             raise ValueError(f"{self.name}: {'; '.join(bad)}")
+        self._client = HttpClient(
+            self.name,
+            attempts=3,
+            attempt_timeout_s=self.options.timeout_s / 2,
+            backoff_s=0.5,
+            max_connections=self.options.max_concurrency,
+        )
         self._notebooks: PerTrajectory[Backend] = PerTrajectory(self._start, lambda notebook: notebook.close())
 
     def _start(self) -> Backend:
         if self.options.backend == "sandbox_fusion":
-            return FusionBackend(self.options)
+            return FusionBackend(self.options, self._client)
         return LocalBackend(self.options)
 
     def check(self) -> list[Check]:

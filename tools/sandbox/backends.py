@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Where a trajectory's cells run: an interpreter in a jail of this machine, or a SandboxFusion server."""
+"""Where a trajectory's cells run: here, in an interpreter of this process's pool. Elsewhere: `fusion.py`."""
 
 from __future__ import annotations
 
@@ -109,10 +109,3 @@ class LocalBackend:
         self._closed = True
         if self._interpreter is not None:
             self._interpreter.close()
-
-
-class FusionBackend:
-    """A SandboxFusion server's notebook interface. It keeps nothing: the trajectory's cells are run again each time."""
-
-    def __init__(self, options: Any):
-        self._options = options
