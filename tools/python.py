@@ -124,7 +124,7 @@ class PythonTool(AgentTool):
         self._client = HttpClient(
             self.name,
             attempts=3,
-            attempt_timeout_s=self.options.timeout_s / 2,
+            attempt_timeout_s=0.9 * self.options.timeout_s,
             backoff_s=0.5,
             max_connections=self.options.max_concurrency,
         )
