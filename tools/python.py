@@ -27,12 +27,13 @@ import pydantic
 from PIL import Image
 
 from tools.base import AgentTool, Answer, Check, Options
-from tools.errors import BadArgument
+from tools.errors import BadArgument, ToolInfrastructureError
 from tools.image_zoom_in import MAX_ASPECT_RATIO, smart_resize
 from tools.images import conversation_images, tool_pixels
 from tools.sandbox.backends import Backend, LocalBackend
 from tools.sandbox.fusion import FusionBackend
 from tools.sandbox.jail import IsolationError, JailConfig, Limits, bubblewrap_version, find_bubblewrap
+from tools.sandbox.pool import Pool
 from tools.sandbox.runtime import MODULES, PackageMissing, package_files
 from tools.sandbox.session import GRACE_SECONDS, CellResult
 from tools.sandbox.syscalls import SeccompMissing, compile_filter
@@ -118,9 +119,10 @@ class PythonTool(AgentTool):
 
     def __init__(self, config: dict, tool_schema):
         super().__init__(config, tool_schema)
-        bad = [check.detail for check in self.check() if not check.ready]
-        if bad:
+        checks = self._prerequisites()
+        if bad := [check.detail for check in checks if not check.ready]:
             raise ValueError(f"{self.name}: {'; '.join(bad)}")
+        print(f"{self.name}: " + "; ".join(f"{check.what}: {check.detail}" for check in checks))  # as verl its schema
         self._client = HttpClient(
             self.name,
             attempts=3,
@@ -136,7 +138,24 @@ class PythonTool(AgentTool):
         return LocalBackend(self.options)
 
     def check(self) -> list[Check]:
-        """Whether code can be run in isolation here. Starts nothing that stays."""
+        """Whether code can be run in isolation here: builds the sandbox and probes its walls; some seconds."""
+        checks = self._prerequisites()
+        local = self.options.backend == "local" and self.options.isolation != "none"
+        if not local or not all(check.ready for check in checks):
+            return checks
+        pool = Pool(self.options.jail(), spares=0)
+        try:
+            pool.start()
+        except IsolationError:
+            pass  # the walls below say it
+        except ToolInfrastructureError as error:
+            return [*checks, Check("sandbox", False, str(error))]
+        finally:
+            pool.close()
+        return checks + [Check(f"wall: {wall.name}", wall.stands, wall.detail or wall.rests_on) for wall in pool.checks]
+
+    def _prerequisites(self) -> list[Check]:
+        """What must be installed; starts nothing that stays."""
         if self.options.backend == "sandbox_fusion":
             return [Check("SandboxFusion", True, f"{self.options.url} (not asked)")]
         checks = []
