@@ -18,8 +18,6 @@ Runs before anything imports torch, verl or vLLM: those read their environment o
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -28,15 +26,6 @@ if str(REPO_ROOT) not in sys.path:
     sys.path.insert(0, str(REPO_ROOT))
 
 
-def _wants_cpu() -> bool:
-    """A platform that was asked for wins; without one the CPU is taken where no NVIDIA driver is installed."""
-    asked_for = os.environ.get("VERL_PLATFORM")
-    return asked_for == "cpu" if asked_for else shutil.which("nvidia-smi") is None
+from verl_ext.cpu.env import prepare_interpreter  # noqa: E402  found by the line above
 
-
-if _wants_cpu():
-    from verl_ext.cpu.bootstrap import install
-    from verl_ext.cpu.env import cpu_environment
-
-    os.environ.update(cpu_environment())
-    install()
+prepare_interpreter()

@@ -19,6 +19,7 @@ told in one short line) or `ToolInfrastructureError` (the rollout is left out).
 
 from __future__ import annotations
 
+import asyncio
 import time
 from abc import abstractmethod
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ from verl.utils.rollout_trace import rollout_trace_op
 from tools import metrics
 from tools.errors import BadArgument, ToolInfrastructureError
 from tools.limits import Gate
+from tools.search.text import neutralise
 from tools.trajectory import PastCall, past_calls
 
 VERL_KEYS = ("type", "class_name")  # verl's own entries in a tool's config
@@ -136,11 +138,11 @@ class AgentTool(BaseTool):
             ToolInfrastructureError: our side failed.
         """
         agent_data = kwargs.get("agent_data")
-        started, waited = time.monotonic(), 0.0
+        queued, started = time.monotonic(), None
 
-        def on_start(seconds: float) -> None:
-            nonlocal started, waited
-            started, waited = time.monotonic(), seconds
+        def on_start(_: float) -> None:
+            nonlocal started
+            started = time.monotonic()
 
         failure, truncated = None, False
         try:
@@ -157,16 +159,31 @@ class AgentTool(BaseTool):
             failure, answer = f"model:{error.argument}", Answer(str(error), failure=error.argument)
         except BaseException as error:
             # what nobody foresaw is ours, too
-            failure = f"infrastructure:{getattr(error, 'kind', type(error).__name__)}"
+            kind = failure_kind(error)
+            failure = f"infrastructure:{kind}"
             if isinstance(error, ToolInfrastructureError) or not isinstance(error, Exception):
                 raise
-            raise ToolInfrastructureError(f"{self.name}: {type(error).__name__}: {error}"[:500], "bug") from error
+            raise ToolInfrastructureError(f"{self.name}: {type(error).__name__}: {error}"[:500], kind) from error
         finally:
-            seconds = time.monotonic() - started
-            metrics.record(metrics.CallRecord(self.name, failure, seconds, waited, truncated))
-        response = ToolResponse(text=answer.text, **({"image": answer.images} if answer.images else {}))
+            ended = time.monotonic()
+            began = ended if started is None else started  # it may never have had its turn
+            metrics.record(metrics.CallRecord(self.name, failure, ended - began, began - queued, truncated))
+        # whatever a tool has read must not look like a turn's end or an image to the tokenizer
+        text = neutralise(answer.text)
+        response = ToolResponse(text=text, **({"image": answer.images} if answer.images else {}))
         figures = {"ok": answer.failure is None, "error": answer.failure, **answer.metrics}
         return response, 0.0, figures | ({"truncated": True} if truncated else {})
+
+
+def failure_kind(error: BaseException) -> str:
+    """One word for metrics: the kind of a `ToolInfrastructureError`, else "timeout" (not ours, which is "deadline"),
+    "os", "memory", "cancelled", and "bug" for what no tool should raise.
+    """
+    if isinstance(error, ToolInfrastructureError):
+        return error.kind
+    kinds = {TimeoutError: "timeout", OSError: "os", MemoryError: "memory"}  # the first one is an OSError, too
+    kinds[asyncio.CancelledError] = "cancelled"
+    return next((kind for error_type, kind in kinds.items() if isinstance(error, error_type)), "bug")
 
 
 def parse_options(tool: str, model: type[Options], values: dict[str, Any]) -> Options:
@@ -180,9 +197,11 @@ def parse_options(tool: str, model: type[Options], values: dict[str, Any]) -> Op
     except pydantic.ValidationError as error:
         lines = []
         for item in error.errors():
-            option = ".".join(map(str, item["loc"])) or "options"
+            option, rule = ".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, ")
             if item["type"] == "extra_forbidden":
                 lines.append(f"unknown option {option}; known: {', '.join(model.model_fields)}")
+            elif not option:  # a rule about several options, which names them
+                lines.append(rule)
             else:
-                lines.append(f"{option}: {item['msg'].removeprefix('Value error, ')} (got {item['input']!r:.100})")
+                lines.append(f"{option}: {rule} (got {item['input']!r:.100})")
         raise ValueError(f"{tool}: " + "; ".join(lines)) from error

@@ -22,7 +22,10 @@ class BadArgument(ValueError):
 
     def __init__(self, argument: str, rule: str):
         super().__init__(f"Error: {argument} {rule}")
-        self.argument = argument
+        self.argument, self.rule = argument, rule
+
+    def __reduce__(self):  # the default would pass on the finished message alone
+        return type(self), (self.argument, self.rule)
 
 
 class ToolInfrastructureError(RuntimeError):

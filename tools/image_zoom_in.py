@@ -27,7 +27,15 @@ from PIL import Image
 
 from tools.base import AgentTool, Answer, Options
 from tools.errors import BadArgument
-from tools.images import check_index, conversation_images, finite_number, open_image, tool_pixels
+from tools.images import (
+    check_index,
+    conversation_images,
+    finite_number,
+    image_size,
+    open_image,
+    promise_pixels,
+    tool_pixels,
+)
 
 SCALE = 1000  # bbox_2d is relative, from 0 to SCALE
 MAX_ASPECT_RATIO = 200  # beyond it Qwen's image processors refuse an image
@@ -93,8 +101,9 @@ class ImageZoomInTool(AgentTool):
         """
         images = conversation_images(agent_data, create_kwargs.get("images"))
         box, img_idx = parse_arguments(parameters, len(images))
-        max_pixels = self._pixels_left(agent_data)
-        crop = await asyncio.to_thread(self._zoom, images[img_idx], box, max_pixels)
+        region, size = self._plan(images[img_idx], box, self._pixels_left(agent_data))
+        promise_pixels(agent_data, size[0] * size[1])
+        crop = await asyncio.to_thread(_zoom, images[img_idx], region, size)
         shown = ", ".join(f"{value:.6g}" for value in box)
         return Answer(
             f"Image {len(images)}: the region [{shown}] of image {img_idx}.",
@@ -112,18 +121,25 @@ class ImageZoomInTool(AgentTool):
             raise BadArgument("image_zoom_in", "cannot show more: no pixels are left. Answer from what you have seen.")
         return min(self.options.max_pixels, left)
 
-    def _zoom(self, source: Any, box: tuple[float, float, float, float], max_pixels: int) -> Image.Image:
-        image = open_image(source)
-        left, right = _pixels(box[0], box[2], image.width, self.options.min_side)
-        top, bottom = _pixels(box[1], box[3], image.height, self.options.min_side)
+    def _plan(
+        self, source: Any, box: tuple[float, float, float, float], max_pixels: int
+    ) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
+        """The region in pixels of the original, and the size of the result; decodes nothing."""
+        image_width, image_height = image_size(source)
+        left, right = _pixels(box[0], box[2], image_width, self.options.min_side)
+        top, bottom = _pixels(box[1], box[3], image_height, self.options.min_side)
         width, height = right - left, bottom - top
         if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
             raise BadArgument(
                 "bbox_2d", f"is too long and thin: one side may be at most {MAX_ASPECT_RATIO} times the other."
             )
         size = smart_resize(width, height, self.options.factor, self.options.min_pixels, max_pixels)
-        crop = image.crop((left, top, right, bottom))
-        return crop if crop.size == size else crop.resize(size, Image.Resampling.BICUBIC)
+        return (left, top, right, bottom), size
+
+
+def _zoom(source: Any, region: tuple[int, int, int, int], size: tuple[int, int]) -> Image.Image:
+    crop = open_image(source).crop(region)
+    return crop if crop.size == size else crop.resize(size, Image.Resampling.BICUBIC)
 
 
 def parse_arguments(parameters: dict[str, Any], num_images: int) -> tuple[tuple[float, float, float, float], int]:

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import math
 import os
 import threading
@@ -54,11 +55,24 @@ def conversation_images(agent_data: Any, given_images: list | None = None) -> li
 def tool_pixels(agent_data: Any) -> int:
     """Area of all images that tools have returned in this conversation, in pixels.
 
-    Counted from the messages, so it is right at a fork, too.
+    Counted from the messages, so it is right at a fork, too; calls of the turn under way count as promised.
     """
-    found = [image for role, image in _walk(getattr(agent_data, "messages", None) or []) if role == "tool"]
-    sizes = [_find(image).size for image in found]
-    return sum(width * height for width, height in sizes)
+    messages = getattr(agent_data, "messages", None) or []
+    sizes = [image_size(image) for role, image in _walk(messages) if role == "tool"]
+    return sum(width * height for width, height in sizes) + _promised(agent_data, len(messages))
+
+
+def promise_pixels(agent_data: Any, pixels: int) -> None:
+    """Count an image that a call is about to return: calls side by side in one turn see the same messages."""
+    if agent_data is not None:
+        num_messages = len(getattr(agent_data, "messages", None) or [])
+        agent_data.promised_pixels = num_messages, _promised(agent_data, num_messages) + pixels
+
+
+def _promised(agent_data: Any, num_messages: int) -> int:
+    """What was promised since the last message; before it, the messages themselves tell."""
+    since, pixels = getattr(agent_data, "promised_pixels", (num_messages, 0))
+    return pixels if since == num_messages else 0
 
 
 def _walk(messages: Any) -> Iterator[tuple[str, Any]]:
@@ -84,7 +98,7 @@ def open_image(source: Any) -> Image.Image:
     Raises:
         ToolInfrastructureError: it cannot be read.
     """
-    try:
+    with _reading():
         image = _find(source)
         with _load_lock:
             image.load()
@@ -93,6 +107,24 @@ def open_image(source: Any) -> Image.Image:
         if image.mode == "RGBA":
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         return image.convert("RGB")
+
+
+def image_size(source: Any) -> tuple[int, int]:
+    """Width and height in pixels, read from the file's header alone.
+
+    Raises:
+        ToolInfrastructureError: it cannot be read.
+    """
+    with _reading():
+        return _find(source).size
+
+
+@contextlib.contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except ToolInfrastructureError:
+        raise
     except Exception as error:  # decoders raise all sorts of errors, and none of them is the model's fault
         raise ToolInfrastructureError(
             f"cannot read an image: {type(error).__name__}: {error}"[:300], "image"
@@ -123,21 +155,19 @@ def encoded_image(source: Any) -> tuple[str, bytes]:
     Raises:
         ToolInfrastructureError: it cannot be read.
     """
-    try:
+    with _reading():
         image = _find(source)
         file = getattr(image, "fp", None)
         if file is not None and image.format in SUFFIXES and image is not source:
-            file.seek(0)
-            return SUFFIXES[image.format], file.read()
+            with _load_lock:  # a dict's PIL image is shared, and may be decoded from this file right now
+                position = file.tell()
+                file.seek(0)
+                data = file.read()
+                file.seek(position)
+            return SUFFIXES[image.format], data
         buffer = BytesIO()
         open_image(image).save(buffer, "PNG", compress_level=1)
         return ".png", buffer.getvalue()
-    except ToolInfrastructureError:
-        raise
-    except Exception as error:
-        raise ToolInfrastructureError(
-            f"cannot read an image: {type(error).__name__}: {error}"[:300], "image"
-        ) from error
 
 
 def check_index(value: Any, num_images: int, argument: str = "img_idx") -> int:

@@ -62,11 +62,11 @@ def drain() -> list[CallRecord]:
     return calls
 
 
-def summarise(calls: Iterable[CallRecord]) -> dict[str, float]:
+def summarise(calls: Iterable[CallRecord], prefix: str = "tools") -> dict[str, float]:
     """Metrics for a logger.
 
-    Keys, for each tool that was called: `tools/<tool>/calls`, `failure_rate` (0..1), `failures/<kind>` (counts, where
-    there are any), `truncations`, `latency_p50`, `latency_p95`, `latency_max`, `wait_p95` (seconds).
+    Keys, for each tool that was called: `<prefix>/<tool>/calls`, `failure_rate` (0..1), `failures/<kind>` (counts,
+    where there are any), `truncations`, `latency_p50`, `latency_p95`, `latency_max`, `wait_p95` (seconds).
     """
     by_tool: dict[str, list[CallRecord]] = {}
     for call in calls:
@@ -84,7 +84,7 @@ def summarise(calls: Iterable[CallRecord]) -> dict[str, float]:
             "wait_p95": percentile([r.waited for r in records], 95),
         }
         values |= {f"failures/{kind}": count for kind, count in sorted(failures.items())}
-        metrics |= {f"tools/{tool}/{name}": float(value) for name, value in values.items()}
+        metrics |= {f"{prefix}/{tool}/{name}": float(value) for name, value in values.items()}
     return metrics
 
 

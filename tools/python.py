@@ -29,7 +29,7 @@ from PIL import Image
 from tools.base import AgentTool, Answer, Check, Options
 from tools.errors import BadArgument, ToolInfrastructureError
 from tools.image_zoom_in import MAX_ASPECT_RATIO, smart_resize
-from tools.images import conversation_images, tool_pixels
+from tools.images import conversation_images, promise_pixels, tool_pixels
 from tools.sandbox.backends import Backend, LocalBackend
 from tools.sandbox.fusion import FusionBackend
 from tools.sandbox.jail import IsolationError, JailConfig, Limits, bubblewrap_version, find_bubblewrap
@@ -193,7 +193,6 @@ class PythonTool(AgentTool):
         """
         code = parse_code(parameters.get("code"), self.options.max_code_chars)
         images = conversation_images(agent_data, create_kwargs.get("images"))
-        left = self._pixels_left(agent_data)
         notebook = self._start() if agent_data is None else self._notebooks.get(agent_data)
         earlier: list[str] = []
         for past in past_calls(agent_data) if agent_data is not None else ():
@@ -204,11 +203,13 @@ class PythonTool(AgentTool):
         finally:
             if agent_data is None:
                 notebook.close()
-        return await asyncio.to_thread(self._answer, result, len(images), left)
-
-    def _pixels_left(self, agent_data: Any) -> int:
-        budget = self.options.max_pixels_per_trajectory
-        return self.options.max_pixels * self.options.max_images if budget is None else budget - tool_pixels(agent_data)
+        if self.options.max_pixels_per_trajectory is None:
+            unlimited = self.options.max_pixels * self.options.max_images
+            return await asyncio.to_thread(self._answer, result, len(images), unlimited)
+        # nothing in between: other calls of this turn share the budget
+        answer = self._answer(result, len(images), self.options.max_pixels_per_trajectory - tool_pixels(agent_data))
+        promise_pixels(agent_data, sum(image.width * image.height for image in answer.images))
+        return answer
 
     def _answer(self, result: CellResult, num_images: int, pixels_left: int) -> Answer:
         """Text and images for the model."""

@@ -70,11 +70,14 @@ class PerTrajectory(Generic[State]):
         key = id(agent_data)
         with self._lock:
             if key not in self._states:
-                self._states[key] = self._start()
-                weakref.finalize(agent_data, self._forget, key)
+                ending = weakref.finalize(agent_data, self._forget, key)  # first: it refuses some objects
+                try:
+                    self._states[key] = self._start()
+                except BaseException:
+                    ending.detach()
+                    raise
             return self._states[key]
 
     def _forget(self, key: int) -> None:
-        state = self._states.pop(key, None)
-        if state is not None:
-            self._end(state)
+        # without the lock: the garbage collector may come by in the thread that holds it
+        self._end(self._states.pop(key))

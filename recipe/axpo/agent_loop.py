@@ -25,6 +25,7 @@ from verl.tools.function_tool import FunctionTool
 from recipe.axpo.config import AGENT_LOOP, AXPOConfig
 from recipe.axpo.trajectory import EngineCall, Fork, Trajectory, TurnSnapshot
 from tools.errors import ToolInfrastructureError
+from tools.trajectory import past_calls
 
 TRAJECTORY_KEY = "axpo_trajectory"
 
@@ -123,6 +124,7 @@ class AXPOToolAgentLoop(ToolAgentLoop):
         agent_data.user_turns = snapshot.user_turns
         agent_data.turn_scores = list(snapshot.turn_scores)
         agent_data.tool_rewards = list(snapshot.tool_rewards)
+        past_calls(agent_data)[:] = snapshot.past_calls
         self.tool_parser = _PrefixedToolParser(self.tool_parser, fork.turn_prefix)
         return AgentState.GENERATING
 
@@ -141,12 +143,16 @@ class AXPOToolAgentLoop(ToolAgentLoop):
                 user_turns=agent_data.user_turns,
                 turn_scores=tuple(agent_data.turn_scores),
                 tool_rewards=tuple(agent_data.tool_rewards),
+                past_calls=tuple(past_calls(agent_data)),
             )
         )
         return await super()._handle_generating_state(agent_data, sampling_params, ignore_termination)
 
     def _watched(self, tool):
-        """A copy of ``tool`` whose failures of ours are remembered on this session before verl turns them to text."""
+        """A copy of ``tool`` whose failures of ours are remembered on this session before verl turns them to text.
+
+        The copy is shallow: limits on concurrency and what a tool keeps are those of the worker, not of the session.
+        """
         watched = copy.copy(tool)
         name = "call" if isinstance(tool, FunctionTool) else "execute"
         function = getattr(tool, name)

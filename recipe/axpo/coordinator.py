@@ -30,6 +30,7 @@ import ray
 from recipe.axpo.config import AXPOConfig
 from recipe.axpo.metrics import StepReport
 from recipe.axpo.selection import Candidate, SettledRollout, prefix_budget, select_prefixes
+from tools.metrics import CallRecord
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class _Step:
     no_fork: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     selected: list[Candidate] = field(default_factory=list)
     branched: dict[str, list[list[float | None]]] = field(default_factory=dict)
+    tool_calls: list[CallRecord] = field(default_factory=list)
     all_settled: asyncio.Event = field(default_factory=asyncio.Event)
     all_branched: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -62,6 +64,7 @@ class BatchCoordinator:
         self.options = options
         self.branching = branching
         self._steps: dict[int, _Step] = defaultdict(_Step)
+        self._validation_calls: list[CallRecord] = []
 
     async def open(self, step: int, num_questions: int, rollouts_per_question: int) -> None:
         """Announce a batch (or one more part of it) before its questions are handed to the workers."""
@@ -124,6 +127,24 @@ class BatchCoordinator:
         batch.branched[question] = outcomes
         self._check_branched(batch)
 
+    async def tool_calls(self, step: int, calls: list[CallRecord], validate: bool = False) -> None:
+        """Hand in calls of tools, in parts of any size.
+
+        A session's calls must be here before its question settles, a continuation's before its question has branched:
+        what comes after ``close`` belongs to no report, and is only counted in the log.
+        """
+        if validate:
+            self._validation_calls += calls
+        elif step in self._steps:
+            self._steps[step].tool_calls += calls
+        else:
+            logger.warning("step %s: %s calls of tools came too late for its figures", step, len(calls))
+
+    async def validation_calls(self) -> list[CallRecord]:
+        """The calls of the validation that has just ended; forgets them."""
+        calls, self._validation_calls = self._validation_calls, []
+        return calls
+
     def _check_branched(self, batch: _Step) -> None:
         waiting_for = {candidate.question for candidate in batch.selected} - set(batch.branched)
         if batch.all_settled.is_set() and not waiting_for:
@@ -142,6 +163,7 @@ class BatchCoordinator:
             budget=self._budget(batch),
             continuations=self.options.continuations,
             correct_threshold=self.options.correct_threshold,
+            tool_calls=batch.tool_calls,
         )
 
 

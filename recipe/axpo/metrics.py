@@ -20,6 +20,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from recipe.axpo.selection import Candidate, SettledRollout, is_triggered
+from tools.metrics import CallRecord
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class StepReport:
         outcomes: for each of them the rewards of its continuations, None where one failed for infrastructure reasons.
         no_fork: tool-using rollouts that offer no fork, by reason.
         budget: prefixes the batch was allowed to resample.
+        tool_calls: one record for each call of a tool of ours, continuations' calls included.
     """
 
     groups: Mapping[Hashable, Sequence[SettledRollout]]
@@ -41,6 +43,7 @@ class StepReport:
     budget: int
     continuations: int
     correct_threshold: float = 1.0
+    tool_calls: Sequence[CallRecord] = ()
 
 
 def _share(part: int, whole: int) -> float:

@@ -48,6 +48,7 @@ from recipe.axpo.rows import Row, Session, build_rows
 from recipe.axpo.selection import SettledRollout, restrict_spans
 from recipe.axpo.tags import ToolCallTags
 from recipe.axpo.trajectory import Trajectory, make_fork, obstacle
+from tools.metrics import drain
 from verl_ext.ray_classes import undecorated
 
 logger = logging.getLogger(__name__)
@@ -161,7 +162,13 @@ class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
             key = (self.axpo.seed, trajectory["step"], trajectory["sample_index"], kwargs["session_id"])
             digest = hashlib.blake2b(repr(tuple(map(str, key))).encode(), digest_size=8).digest()
             sampling_params = {**sampling_params, "seed": int.from_bytes(digest, "big") >> 1}
-        return await super()._run_agent_loop(sampling_params, trajectory, **kwargs)
+        try:
+            return await super()._run_agent_loop(sampling_params, trajectory, **kwargs)
+        finally:
+            # After each session, not each question: verl publishes a question as finished before it returns. Sessions
+            # run side by side, so what is drained may be another's, of the same batch all the same.
+            if calls := drain():
+                await self.coordinator.tool_calls.remote(int(trajectory["step"]), calls, bool(trajectory["validate"]))
 
     async def _agent_loop_postprocess(self, output, validate, **kwargs) -> None:
         """Score a session. Without branching its row is written at once, as verl does; else it waits for its group."""

@@ -42,6 +42,7 @@ from recipe.axpo.batching import assign_questions, order_rows, rows_per_mini_bat
 from recipe.axpo.config import AXPOConfig, branching_enabled
 from recipe.axpo.coordinator import get_coordinator
 from recipe.axpo.metrics import thinking_acting_gap
+from tools.metrics import summarise
 
 TRAINER_NAME = "axpo"
 
@@ -204,6 +205,12 @@ class AXPOTrainer(PPOTrainerSync):
         super()._compute_metrics(batch, metrics, timing_raw, global_steps, epoch)
         report = ray.get(get_coordinator().close.remote(global_steps))
         metrics.update(thinking_acting_gap(report))
+        metrics.update(summarise(report.tool_calls))
+
+    def _validate(self) -> dict[str, float]:
+        metrics = super()._validate()
+        metrics.update(summarise(ray.get(get_coordinator().validation_calls.remote()), prefix="val-tools"))
+        return metrics
 
     def _log_rollout_data(self, batch: KVBatchMeta, timing_raw: dict, rollout_data_dir: str):
         """Dump every row as JSONL: text, token ids, mask, reward, advantage, and its place in the question's tree."""

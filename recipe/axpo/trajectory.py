@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from recipe.axpo.forks import ToolCallSpan
+from tools.trajectory import PastCall
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class TurnSnapshot:
     user_turns: int
     turn_scores: tuple[float, ...] = ()
     tool_rewards: tuple[float, ...] = ()
+    past_calls: tuple[PastCall, ...] = ()  # executed so far: a tool with a state of its own can bring it about again
 
 
 @dataclass(frozen=True)

@@ -130,6 +130,7 @@ def test_metrics_reach_tensorboard(axpo):
     names = ("tool_use_rate", "triggered_questions", "selected_prefixes", "budget_used", "continuation_tokens_ratio")
     names += ("no_fork_found", "infra_failures", "call_confidence/selected", "recovery_rate")
     assert {f"axpo/{name}" for name in names} <= tags
+    assert {f"tools/image_zoom_in/{name}" for name in ("calls", "failure_rate", "latency_p50", "wait_p95")} <= tags
 
 
 def test_grpo_is_plain(grpo):

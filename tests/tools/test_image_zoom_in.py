@@ -33,7 +33,7 @@ from verl.tools.tool_registry import load_all_tools
 
 from tools.errors import ToolInfrastructureError
 from tools.image_zoom_in import MAX_ASPECT_RATIO, smart_resize
-from tools.images import open_image
+from tools.images import encoded_image, open_image
 
 TOOLS = Path(__file__).parents[2] / "tools"
 
@@ -202,6 +202,18 @@ def test_nothing_is_kept_after_release(tool):
     assert not tool._create_kwargs
 
 
+def test_an_image_as_a_file_keeps_the_bytes_it_came_in():
+    data = as_bytes(coordinates(64, 64))
+    assert encoded_image({"bytes": data}) == (".png", data)
+    shared = Image.open(io.BytesIO(data))  # lazy, and in the hands of other sessions, too
+    assert encoded_image({"image": shared}) == (".png", data)
+    assert np.array_equal(open_image(shared), coordinates(64, 64))  # which can still decode it
+    suffix, encoded = encoded_image(coordinates(64, 64))
+    assert suffix == ".png" and np.array_equal(Image.open(io.BytesIO(encoded)), coordinates(64, 64))
+    with pytest.raises(ToolInfrastructureError, match="cannot read an image"):
+        encoded_image(b"no image")
+
+
 def test_modes_become_rgb_on_white():
     assert open_image(Image.new("RGBA", (2, 2), (255, 0, 0, 0))).getpixel((0, 0)) == (255, 255, 255)
     assert open_image(Image.new("LA", (2, 2), (0, 255))).getpixel((0, 0)) == (0, 0, 0)
@@ -325,6 +337,95 @@ def fuzz_tool():
     return load("image_zoom_in_tiny.yaml")
 
 
+# ---------------------------------------------------------------- pixels of a trajectory
+
+REFUSAL = "Error: image_zoom_in cannot show more: no pixels are left. Answer from what you have seen."
+EVERYTHING = {"bbox_2d": [0, 0, 1000, 1000], "label": "", "img_idx": 0}
+
+
+def area(image):
+    return image.width * image.height
+
+
+def budgeted(budget, low=1024, high=65_536):
+    return load(min_pixels=low, max_pixels=high, max_pixels_per_trajectory=budget)
+
+
+def test_results_shrink_with_the_budget_and_then_none_is_left():
+    tool, chat = budgeted(100_000), trajectory(user(coordinates(512, 512)))
+    areas = []
+    while (made := call(tool, EVERYTHING, chat))[1]["ok"]:
+        (image,) = made[0].image
+        areas.append(area(image))
+        assert image.width == image.height  # smaller, not cut
+        chat.messages.append(answer(image))
+    assert areas[0] == 65_536 and areas == sorted(areas, reverse=True) and 100_000 - 1024 < sum(areas) <= 100_000
+    assert made[0].text == REFUSAL and made[0].image is None and made[1] == {"ok": False, "error": "image_zoom_in"}
+
+
+def test_no_budget_is_no_limit():
+    chat = trajectory(user(coordinates(512, 512)), *[answer(coordinates(2880, 2880))] * 50)
+    assert area(zoom(load(), EVERYTHING["bbox_2d"], chat)[0]) == 512 * 512
+
+
+def test_images_of_the_prompt_are_free_and_other_tools_are_not():
+    picture = coordinates(256, 256)
+    assert call(budgeted(65_536), EVERYTHING, trajectory(user(picture, picture)))[1]["ok"]
+    other = {"role": "tool", "content": [{"type": "image", "image": picture}]}  # whichever tool made it
+    assert call(budgeted(65_536), EVERYTHING, trajectory(user(picture), other))[0].text == REFUSAL
+
+
+def test_at_a_fork_the_messages_tell():
+    """A continuation's `agent_data` is new; what its prefix has seen stands in the messages."""
+    tool, picture = budgeted(100_000), coordinates(256, 256)
+    source = trajectory(user(picture))
+    first, _ = zoom(tool, [0, 0, 1000, 1000], source)
+    source.messages.append(answer(first))
+    forks = [trajectory(user(picture), answer(first)) for _ in range(3)]
+    after = [zoom(tool, [0, 0, 1000, 1000], chat)[0].size for chat in (source, *forks)]
+    assert len(set(after)) == 1 and area(first) + after[0][0] * after[0][1] <= 100_000
+    before = trajectory(user(picture))  # forked at the first call
+    assert zoom(tool, [0, 0, 1000, 1000], before)[0].size == first.size
+
+
+@pytest.mark.parametrize("box", [[0, 0, 1000, 1000], [0, 0, 400, 700]])
+def test_calls_side_by_side_share_the_budget(box):
+    tool, chat = budgeted(150_000), trajectory(user(coordinates(512, 512)))
+
+    async def turn(calls):
+        arguments = {**EVERYTHING, "bbox_2d": box}
+        return await asyncio.gather(*(tool.execute(str(i), arguments, agent_data=chat) for i in range(calls)))
+
+    made = [response for response, _, _ in asyncio.run(turn(9))]
+    shown = [response.image[0] for response in made if response.image]
+    assert 150_000 - 1024 < sum(map(area, shown)) <= 150_000
+    assert all(response.text == REFUSAL for response in made if not response.image)
+    chat.messages += map(answer, shown)  # now the messages tell, nothing counts twice
+    assert call(tool, EVERYTHING, chat)[0].text == REFUSAL
+    del chat.messages[-len(shown) + 1 :]
+    assert call(tool, EVERYTHING, chat)[1]["ok"]
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.integers(1024, 40_000),
+    st.lists(st.tuples(st.integers(1, 3), st.lists(st.integers(0, 1000), min_size=4, max_size=4)), max_size=8),
+)
+def test_the_budget_always_holds(budget, turns):
+    tool, chat = budgeted(budget, high=16_384), trajectory(user(FUZZ_IMAGE))
+    total = 0
+    for calls, box in turns:
+
+        async def turn(calls=calls, box=box):
+            arguments = {**EVERYTHING, "bbox_2d": box}
+            return await asyncio.gather(*(tool.execute(str(i), arguments, agent_data=chat) for i in range(calls)))
+
+        for response, _, _ in asyncio.run(turn()):
+            total += sum(map(area, response.image or []))
+            chat.messages.append(answer(response.image[0]) if response.image else {"role": "tool", "content": "no"})
+        assert total <= budget
+
+
 # ---------------------------------------------------------------- size rule
 
 
@@ -378,6 +479,12 @@ def test_yaml_loads_through_verl(name):
         ({"max_pixels": True}, "max_pixels"),
         ({"min_pixels": 2000, "max_pixels": 1999}, "max_pixels"),
         ({"min_pixels": 1, "max_pixels": 1023}, "max_pixels"),
+        ({"max_pixels_per_trajectory": 0}, "max_pixels_per_trajectory"),
+        ({"max_pixels_per_trajectory": 1e6}, "max_pixels_per_trajectory"),
+        (
+            {"max_pixels_per_trajectory": 65_535},
+            r"^image_zoom_in: max_pixels_per_trajectory \(65535\) must be at least min_pixels",
+        ),
     ],
 )
 def test_bad_options_fail_at_start(options, message):

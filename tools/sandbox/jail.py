@@ -127,6 +127,9 @@ def jail_command(config: JailConfig) -> list[str]:
     """
     executable, python_files = runtime.python_files()
     command = [find_bubblewrap(), *_namespaces(), "--new-session", "--hostname", "sandbox", "--clearenv"]
+    # The zygote is the namespace's first process: when it ends, however that happens, the kernel ends all interpreters.
+    # bubblewrap's own first process would wait for them, and those that are stopped never end.
+    command += ["--as-pid-1"]
     for name, value in (environment() | {"PYTHONPATH": runtime.SITE}).items():
         command += ["--setenv", name, value]
     # else bubblewrap gives these folders the host's permissions, or 700, and root's interpreters are not root

@@ -13,7 +13,7 @@
 # limitations under the License.
 """verl and vLLM on a machine without a GPU.
 
-Nothing here is imported unless ``VERL_PLATFORM=cpu`` is set (``verl_ext.cpu.env`` prints all it takes):
+But for ``env`` nothing here is imported unless ``VERL_PLATFORM=cpu`` is set (``verl_ext.cpu.env`` prints all it takes):
 
 - ``env``          the environment of a CPU run, for shells and for tests
 - ``bootstrap``    start-up of every interpreter, before torchvision and vLLM (by ``site/sitecustomize``)

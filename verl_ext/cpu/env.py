@@ -17,8 +17,11 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
+
+from verl_ext.cpu.bootstrap import install
 
 REPO_ROOT = Path(__file__).resolve().parents[2]
 SITE_DIR = Path(__file__).resolve().parent / "site"
@@ -58,6 +61,22 @@ def cpu_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
         "VLLM_NO_USAGE_STATS": "1",
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def without_gpu() -> bool:
+    """Whether this is to be a CPU run: as asked for by ``VERL_PLATFORM``, else where no NVIDIA driver is installed."""
+    asked_for = os.environ.get("VERL_PLATFORM")
+    return asked_for == "cpu" if asked_for else shutil.which("nvidia-smi") is None
+
+
+def prepare_interpreter() -> None:
+    """Make this interpreter, and all that it starts, a CPU run, unless there is a GPU or a platform was asked for.
+
+    Call it before torch, verl or vLLM are imported: those read their environment once, at import.
+    """
+    if without_gpu():
+        os.environ.update(cpu_environment())
+        install()
 
 
 if __name__ == "__main__":

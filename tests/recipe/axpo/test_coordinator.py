@@ -20,6 +20,7 @@ from recipe.axpo.config import AXPOConfig
 from recipe.axpo.coordinator import BatchCoordinator
 from recipe.axpo.forks import ToolCallSpan
 from recipe.axpo.selection import SettledRollout
+from tools.metrics import CallRecord
 
 N, K = 4, 2
 
@@ -216,3 +217,56 @@ def test_says_what_it_waits_for(monkeypatch, caplog):
     assert run(test()) == [0]
     said = {record.getMessage() for record in caplog.records}
     assert said == {"step 3: 2 of 3 questions have settled"}
+
+
+def calls(*names):
+    return [CallRecord(name, None, 0.1) for name in names]
+
+
+def test_calls_of_tools_are_the_steps():
+    async def test():
+        batch = coordinator(budget_ratio=1.0)
+        await batch.open(1, 2, N)
+        await batch.open(2, 1, N)
+        await batch.tool_calls(1, calls("a", "b"))  # of sessions, before their question settles
+        await batch.tool_calls(2, calls("other"))
+        tasks = await hand_in(batch, 1, {"p": group(0.5), "q": group()})
+        await batch.tool_calls(1, calls("validation"), validate=True)
+        await asyncio.gather(*tasks.values())
+        closing = asyncio.create_task(batch.close(1))
+        await batch.tool_calls(1, calls("c"))  # of a continuation, before its question has branched
+        assert await still_waiting(closing)
+        await batch.branched(1, "p", [[0.0, 0.0]])
+        report = await closing
+        await batch.settle(2, "r", group(), {})
+        return report, await batch.close(2), await batch.validation_calls(), await batch.validation_calls()
+
+    first, second, validation, again = run(test())
+    assert first.tool_calls == calls("a", "b", "c") and second.tool_calls == calls("other")
+    assert validation == calls("validation") and again == []
+
+
+def test_calls_of_tools_under_grpo():
+    async def test():
+        batch = coordinator(branching=False)
+        await batch.open(1, 1, N)
+        await batch.tool_calls(1, calls("a"))
+        await batch.settle(1, "q", group(0.5), {})
+        return await batch.close(1)
+
+    assert run(test()).tool_calls == calls("a")
+
+
+def test_calls_that_come_too_late_are_counted_in_the_log(caplog):
+    async def test():
+        batch = coordinator()
+        await batch.open(1, 1, N)
+        await batch.settle(1, "q", group(), {})
+        await batch.close(1)
+        await batch.tool_calls(1, calls("a", "b"))
+        return batch._steps
+
+    assert not run(test())
+    assert [record.getMessage() for record in caplog.records] == [
+        "step 1: 2 calls of tools came too late for its figures"
+    ]

@@ -63,14 +63,14 @@ class Call:
 class ScriptedEngine:
     """The Ray actor behind all clients of a test."""
 
-    def __init__(self, tokenizer_file: str, max_length: int):
+    def __init__(self, tokenizer_file: str):
         self.tokenizer = Tokenizer.from_file(tokenizer_file)
         self.open_id, self.close_id = map(self.tokenizer.token_to_id, (OPEN, CLOSE))
-        self.max_length = max_length
-        self.load({}, {})
+        self.load({}, {}, 0)
 
-    def load(self, questions: dict[str, Question], answers: dict[str, str]) -> None:
-        """Forget everything and play ``questions``; ``answers`` are the right ones."""
+    def load(self, questions: dict[str, Question], answers: dict[str, str], max_length: int) -> None:
+        """Forget everything and play ``questions``; ``answers`` are the right ones, ``max_length`` the engine's."""
+        self.max_length = max_length
         self.questions, self.answers = questions, answers
         self.calls: list[Call] = []
         self.violations: list[str] = []
@@ -160,6 +160,6 @@ class ScriptedClient:
         )
 
 
-def start_engine(tokenizer_file: str, max_length: int):
+def start_engine(tokenizer_file: str):
     """Start the actor."""
-    return ray.remote(num_cpus=0)(ScriptedEngine).remote(tokenizer_file, max_length)
+    return ray.remote(num_cpus=0)(ScriptedEngine).remote(tokenizer_file)

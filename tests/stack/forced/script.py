@@ -63,6 +63,17 @@ def rest_of_call(label: str, confidence: float = 0.5, image: int = 0, tool: str 
     return Turn(f"\n{arguments(label, image, tool)}\n{CLOSE}{END}", confidence)
 
 
+def tool_call(tool: str, values: dict, confidence: float = 0.5, thought: str = "") -> Turn:
+    """Think, then call any tool."""
+    call = json.dumps({"name": tool, "arguments": values})
+    return Turn(f"I am {thought or tool}.\n</think>\n\n{OPEN}\n{call}\n{CLOSE}{END}", confidence)
+
+
+def rest_of_tool_call(tool: str, values: dict, confidence: float = 0.5) -> Turn:
+    """What a continuation samples behind the opening tag, for any tool."""
+    return Turn(f"\n{json.dumps({'name': tool, 'arguments': values})}\n{CLOSE}{END}", confidence)
+
+
 def answer(label: str, right: bool) -> Turn:
     """Think, then answer."""
     return Turn(f"I am {label}.\n</think>\n\n<answer>@{'right' if right else 'wrong'}</answer>{END}")

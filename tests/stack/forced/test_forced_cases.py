@@ -104,6 +104,8 @@ def test_an_all_wrong_subgroup_is_resampled(play, world, recovered):
     assert run.metrics["axpo/budget_used"] == 1.0 and run.metrics["axpo/infra_failures"] == 0.0
     assert run.metrics["axpo/call_confidence/selected"] == pytest.approx(0.3)
     assert run.metrics["axpo/call_confidence/unselected"] == pytest.approx(0.4)
+    assert run.metrics["tools/image_zoom_in/calls"] == 2 + K  # of a, b and the continuations
+    assert run.metrics["tools/image_zoom_in/failure_rate"] == 0.0
 
     got = advantages(world, run)
     of = {name: got[row_of(run, "hard", name).key] for name in "abcd"}
@@ -192,6 +194,24 @@ def test_a_fork_in_the_second_turn_restores_the_state_at_the_cut(play, world):
     assert text(world, too_many).count("</tool_response>") == 2  # the third assistant turn is the last: no execution
     assert [row_of(run, "deep", "a", k).reward for k in range(K)] == [1.0, 0.0, 0.0]
     advantages(world, run)
+
+
+def test_a_continuation_knows_the_calls_before_its_fork_and_no_others(play, world):
+    def turn(label):
+        return call(label, 0.3 if label.endswith("second") else 0.2, tool="remembering")
+
+    sessions = {"a": [turn("a first"), turn("a second"), answer("a end", False)]}
+    sessions |= {**plain("b", False), **plain("c", True), **plain("d", False)}
+    again = [[rest_of_call(f"take {k}", tool="remembering"), answer(f"take {k}", k == 0)] for k in range(K)]
+    question = Question("memory", sessions, {"a": again}, ("image_zoom_in", "remembering"))
+    run = play(question, quiet("other"), variant="axpo_last")
+    assert roles(run, "memory") == tree("a")
+    assert row_of(run, "memory", "a").column["turn"] == 2
+    for k in range(K):  # the source's second call was executed, but after the cut
+        said = text(world, row_of(run, "memory", "a", k))
+        assert said.count("Calls before: none.") == 1 and said.count("Calls before: a first.") == 1
+        assert said.count("Calls before") == 2
+    assert run.metrics["tools/remembering/calls"] == 2 + K  # the prefix's calls are not run again
 
 
 def test_every_session_samples_with_its_own_seed_and_request_id(play):

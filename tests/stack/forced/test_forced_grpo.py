@@ -41,6 +41,7 @@ def test_grpo_writes_the_rows_that_verl_writes(play, world):
     assert len(run.rows["hard"]) == N - 1 and run.status["hard"] == "failure"
     assert "axpo" not in run.rows["other"][0].fields
     assert run.metrics["axpo/tool_use_rate"] == pytest.approx(4 / 11)  # the figures are kept for GRPO too
+    assert run.metrics["tools/image_zoom_in/calls"] == 2 + 1 + 1 + 2  # the failed session's call, too
     assert run.metrics["axpo/infra_failures"] == 1.0 and run.metrics["axpo/triggered_questions"] == 1.0
     world.forget()
     check_same_rows(run, play(*questions, variant="stock"))

@@ -11,17 +11,21 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""A tool that fails as its caller asks: by our side's fault if ``label`` starts with "ours", else by its own."""
+"""Tools of the forced cases."""
 
 from __future__ import annotations
 
 from verl.tools.base_tool import BaseTool
 from verl.tools.schemas import ToolResponse
 
+from tools.base import AgentTool, Answer
 from tools.errors import ToolInfrastructureError
+from tools.trajectory import past_calls
 
 
 class FailingTool(BaseTool):
+    """Fails as its caller asks: by our side's fault if ``label`` starts with "ours", else by its own."""
+
     async def create(self, instance_id=None, **kwargs):
         return "failing", ToolResponse()
 
@@ -32,3 +36,11 @@ class FailingTool(BaseTool):
 
     async def release(self, instance_id, **kwargs):
         pass
+
+
+class RememberingTool(AgentTool):
+    """Says which calls its trajectory has made before."""
+
+    async def call(self, parameters, agent_data, create_kwargs):
+        before = ", ".join(past.parameters["label"] for past in past_calls(agent_data)) or "none"
+        return Answer(f"Calls before: {before}.")

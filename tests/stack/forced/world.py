@@ -43,6 +43,7 @@ from recipe.axpo.metrics import StepReport, thinking_acting_gap
 from recipe.axpo.rollout import AXPOAgentLoopManager
 from tests.stack.forced.engine import Call, ScriptedClient, start_engine
 from tests.stack.forced.script import Question
+from tools.metrics import summarise
 from verl_ext.cpu.env import REPO_ROOT
 from verl_ext.cpu.launch import remove_stale_segments
 
@@ -138,8 +139,8 @@ class World:
         config = load_config(model)
         tq.init(config.transfer_queue)
         self.rewards = RewardLoopManager(config)
-        max_length = config.data.max_prompt_length + config.data.max_response_length
-        self.engine = start_engine(str(model / "tokenizer.json"), max_length)
+        self.engine = start_engine(str(model / "tokenizer.json"))
+        self.variants, self.max_length = dict(VARIANTS), {}
         self.managers: dict[str, Any] = {}
         for name in ("axpo", "axpo_last", "stock"):  # their processes start side by side
             self._start(name)
@@ -154,9 +155,11 @@ class World:
         remove_stale_segments(self.started)
 
     def _start(self, name: str) -> None:
-        manager_class, overrides = VARIANTS[name]
+        manager_class, overrides = self.variants[name]
+        config = load_config(self.model, *overrides)
+        self.max_length[name] = config.data.max_prompt_length + config.data.max_response_length
         self.managers[name] = manager_class.create(
-            config=load_config(self.model, *overrides),
+            config=config,
             llm_client=ScriptedClient(self.engine),
             teacher_client=None,
             reward_loop_worker_handles=self.rewards.reward_loop_worker_handles,
@@ -164,7 +167,9 @@ class World:
 
     def manager(self, name: str):
         """The manager, started if need be. A job has one coordinator, so AXPO's and GRPO's take turns."""
-        rivals = {"grpo": {"axpo", "axpo_last"}, "stock": set()}.get(name, {"grpo"}) & set(self.managers)
+        rivals = {"grpo": set(self.variants) - {"grpo", "stock"}, "stock": set()}.get(name, {"grpo"}) & set(
+            self.managers
+        )
         if rivals:
             coordinator = get_coordinator()
             for rival in rivals:
@@ -216,7 +221,8 @@ class World:
         manager = self.manager(variant)
         self.step += 1
         batch, answers = self._batch(questions, "tool_agent" if variant == "stock" else "axpo_tool_agent")
-        ray.get(self.engine.load.remote({question.name: question for question in questions}, answers))
+        script = {question.name: question for question in questions}
+        ray.get(self.engine.load.remote(script, answers, self.max_length[variant]))
         uids = dict(zip(answers, batch["uid"], strict=True))
         tags = [{"is_prompt": True, "status": "pending", "global_steps": self.step} for _ in questions]
         tq.kv_batch_put(keys=list(batch["uid"]), partition_id="train", tags=tags)
@@ -233,7 +239,7 @@ class World:
         listed = tq.kv_list("train")["train"]
         rows = {name: self._rows(uid, listed) for name, uid in uids.items()}
         status = {name: listed[uid]["status"] for name, uid in uids.items()}
-        metrics = {} if report is None else thinking_acting_gap(report)
+        metrics = {} if report is None else thinking_acting_gap(report) | summarise(report.tool_calls)
         return Run(self.step, uids, answers, status, rows, calls, failed, report, metrics)
 
     @staticmethod

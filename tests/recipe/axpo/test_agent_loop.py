@@ -1,0 +1,137 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What a session adds to verl's agent loop: snapshots with the calls so far, and tools that are watched."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+from verl.experimental.agent_loop.tool_agent_loop import AgentData, AgentState, ToolAgentLoop
+from verl.tools.function_tool import FunctionTool
+
+from recipe.axpo.agent_loop import AXPOToolAgentLoop
+from recipe.axpo.forks import ToolCallSpan
+from recipe.axpo.trajectory import Fork, Trajectory
+from tests.tools.sample_tools import SampleTool
+from tools.base import Answer
+from tools.errors import ToolInfrastructureError
+from tools.trajectory import PastCall, past_calls
+
+CALLS = [PastCall("python", {"code": f"x = {i}"}) for i in range(3)]
+
+
+def session(fork=None):
+    """A session without verl's part of it."""
+    loop = object.__new__(AXPOToolAgentLoop)
+    loop._trajectory, loop._fork, loop._infrastructure_error, loop.tool_parser = Trajectory("r"), fork, None, None
+    return loop
+
+
+def agent_data():
+    return AgentData([{"role": "user", "content": "?"}], None, None, None, None, {}, "r", {})
+
+
+async def turns(loop, data, calls):
+    """Generate an assistant turn before, between and after these calls."""
+    for past in [*calls, None]:
+        await loop._handle_generating_state(data, {})
+        if past is not None:
+            past_calls(data).append(past)
+
+
+@pytest.fixture(autouse=True)
+def without_verl(monkeypatch):
+    async def generated(self, data, sampling_params, ignore_termination=False):
+        return AgentState.TERMINATED
+
+    monkeypatch.setattr(ToolAgentLoop, "_handle_generating_state", generated)
+
+
+def fork_at(snapshot):
+    return Fork(0, ToolCallSpan(1, 0, 3, 1, 0.5), "r", snapshot, (1,), (2,), (1,), (-0.1,))
+
+
+def test_each_turn_remembers_the_calls_before_it():
+    source = session()
+    asyncio.run(turns(source, agent_data(), CALLS))
+    assert [list(turn.past_calls) for turn in source._trajectory.turns] == [CALLS[:i] for i in range(4)]
+
+
+@pytest.mark.parametrize("cut", range(4))
+def test_a_continuation_starts_with_the_calls_at_the_cut(cut):
+    source = session()
+    asyncio.run(turns(source, agent_data(), CALLS))
+    fork = fork_at(source._trajectory.turns[cut])
+    data, other = agent_data(), agent_data()
+    loop = session(fork)
+    assert loop._resume(data, fork) is AgentState.GENERATING
+    session(fork)._resume(other, fork)
+    assert past_calls(data) == CALLS[:cut]
+    more = PastCall("python", {"code": "mine"})
+    asyncio.run(turns(loop, data, [more]))
+    assert past_calls(other) == CALLS[:cut] and list(fork.snapshot.past_calls) == CALLS[:cut]
+    # a fork of the continuation: its own snapshots go on from there
+    assert [list(turn.past_calls) for turn in loop._trajectory.turns] == [CALLS[:cut], [*CALLS[:cut], more]]
+
+
+def test_watched_copies_share_gate_and_state():
+    running = peak = 0
+
+    async def work(parameters):
+        nonlocal running, peak
+        running, peak = running + 1, max(peak, running + 1)
+        await asyncio.sleep(0.005)
+        running -= 1
+        if parameters.get("fail"):
+            raise ToolInfrastructureError("down", "http")
+        return Answer("done")
+
+    tool = SampleTool({"max_concurrency": 2}, work=work)
+    sessions = [session() for _ in range(6)]
+
+    async def run(loop, fail):
+        watched = loop._watched(tool)
+        assert watched is not tool and watched.gate is tool.gate and watched.name == "sample"
+        assert watched.options is tool.options and watched.check() == tool.check()
+        instance, _ = await watched.create(create_kwargs={"images": [1]})
+        try:
+            return await watched.execute(instance, {"fail": fail}, agent_data=None)
+        finally:
+            await watched.release(instance)
+
+    async def all_at_once():
+        return await asyncio.gather(*(run(loop, i == 3) for i, loop in enumerate(sessions)), return_exceptions=True)
+
+    results = asyncio.run(all_at_once())
+    assert peak == 2, "each session had a gate of its own"
+    assert [isinstance(result, ToolInfrastructureError) for result in results] == [i == 3 for i in range(6)]
+    assert [loop._infrastructure_error is None for loop in sessions] == [i != 3 for i in range(6)]  # its own alone
+    assert tool.seen_create_kwargs == [{"images": [1]}] * 6 and tool._create_kwargs == {}
+    assert "execute" not in vars(tool)  # the worker's tool is left as it was
+
+
+def test_a_function_tool_is_watched_too():
+    async def down(text: str) -> str:
+        """Fail.
+
+        Args:
+            text: any
+        """
+        raise OSError("disk")
+
+    loop = session()
+    watched = loop._watched(FunctionTool(name="down", fn=down, tool_schema=SimpleNamespace(), is_async=True))
+    with pytest.raises(OSError):
+        asyncio.run(watched.call({"text": ""}))
+    assert isinstance(loop._infrastructure_error, OSError)

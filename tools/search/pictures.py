@@ -1,0 +1,167 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Offline image search: a folder of pictures, compared by perceptual hash."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from pathlib import Path
+
+import imagehash
+import numpy as np
+from filelock import FileLock
+from PIL import Image
+
+from tools.errors import ToolInfrastructureError
+from tools.images import open_image
+
+logger = logging.getLogger(__name__)
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")  # no decoder that runs programs
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
+MAX_SOURCE_PIXELS = 50_000_000  # a small file can unpack to gigabytes
+FORMAT = 1  # part of an index's name
+HASH_BITS = 64
+
+
+def open_picture(source) -> Image.Image | None:
+    """A picture from outside (path or file object) as RGB; None if it cannot or should not be decoded."""
+    try:
+        with Image.open(source, formats=FORMATS) as image:
+            if image.width * image.height > MAX_SOURCE_PIXELS:
+                return None
+            image.draft("RGB", (1024, 1024))  # JPEG only: large ones are decoded at a fraction of their size
+            return open_image(image)
+    except (ToolInfrastructureError, Image.DecompressionBombError, OSError, ValueError, SyntaxError, MemoryError):
+        return None
+    except Exception:  # noqa: BLE001  decoders raise all sorts of errors for broken files
+        return None
+
+
+def perceptual_hash(image: Image.Image) -> int:
+    """64 bits; similar pictures differ in few of them."""
+    bits = imagehash.phash(image).hash
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+class PictureIndex:
+    """The pictures of a folder and its subfolders, with their hashes.
+
+    Args:
+        folder: files with a suffix of `SUFFIXES`; those that cannot be decoded are skipped.
+        titles: .jsonl or .csv with `file` (relative to the folder) and `title`; others go by their file's name.
+        index_dir: folder for the hashes; None: the folder itself.
+
+    Raises:
+        ValueError: a path is missing, the titles cannot be read, or the index cannot be written.
+    """
+
+    def __init__(self, folder: str, titles: str | None = None, index_dir: str | None = None):
+        self.folder = Path(folder).expanduser()
+        if not self.folder.is_dir():
+            raise ValueError(f"folder: there is no folder {folder}")
+        self._titles = {} if titles is None else read_titles(Path(titles).expanduser())
+        parent = self.folder if index_dir is None else Path(index_dir).expanduser()
+        files = self._list()
+        if not files:
+            raise ValueError(f"folder: {folder} holds no picture ({', '.join(SUFFIXES)})")
+        key = hashlib.sha256(json.dumps([FORMAT, files]).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        hashes = self._hashes([name for name, *_ in files], parent, parent / f".image_search-{key}.json")
+        self.names = [name for name, value in hashes if value is not None]
+        self.skipped = len(files) - len(self.names)
+        self._values = np.array([value for _, value in hashes if value is not None], np.uint64)
+        if self.skipped:
+            logger.warning("%d of %d pictures in %s cannot be read", self.skipped, len(files), folder)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def search(self, image: Image.Image, num_results: int, max_distance: int) -> list[tuple[str, Path]]:
+        """Titles and paths of the nearest pictures, those at most `max_distance` bits away, in a fixed order."""
+        distances = np.bitwise_count(self._values ^ np.uint64(perceptual_hash(image)))
+        nearest = np.argsort(distances, kind="stable")[:num_results]
+        names = [self.names[i] for i in nearest if distances[i] <= max_distance]
+        return [(self._titles.get(name, Path(name).stem), self.folder / name) for name in names]
+
+    def _list(self) -> list[tuple[str, int, int]]:
+        found = []
+        for root, folders, files in os.walk(self.folder):
+            folders.sort()
+            for file in sorted(files):
+                if file.lower().endswith(SUFFIXES):
+                    path = Path(root, file)
+                    stat = path.stat()
+                    found.append((path.relative_to(self.folder).as_posix(), stat.st_size, stat.st_mtime_ns))
+        return found
+
+    def _hashes(self, names: list[str], parent: Path, file: Path) -> list[tuple[str, int | None]]:
+        """From the index's file; computed one picture at a time, by one process, if there is none."""
+        try:
+            if not file.is_file():
+                parent.mkdir(parents=True, exist_ok=True)
+                with FileLock(parent / ".image_search.lock"):
+                    if not file.is_file():
+                        logger.info("hashing %d pictures in %s", len(names), self.folder)
+                        _write(file, [(name, self._hash(name)) for name in names])
+            return [(name, value) for name, value in json.loads(file.read_bytes())]
+        except OSError as error:
+            raise ValueError(
+                f"index_dir: cannot write the index of {self.folder} to {parent}: {error}; choose another folder"
+            ) from error
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"index_dir: {file} is damaged; delete it") from error
+
+    def _hash(self, name: str) -> int | None:
+        image = open_picture(self.folder / name)
+        return None if image is None else perceptual_hash(image)
+
+
+def _write(file: Path, content: list) -> None:
+    handle, temporary = tempfile.mkstemp(prefix=file.name, dir=file.parent)
+    try:
+        with os.fdopen(handle, "w") as stream:
+            json.dump(content, stream)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, file)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def read_titles(path: Path) -> dict[str, str]:
+    """Titles by file name.
+
+    Raises:
+        ValueError: names the line and what is wrong with it.
+    """
+    titles = {}
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            if path.suffix == ".csv":
+                rows = ((f"row {number}", row) for number, row in enumerate(csv.DictReader(file), 2))
+            else:
+                rows = ((f"line {number}", json.loads(line)) for number, line in enumerate(file, 1) if line.strip())
+            for where, row in rows:
+                if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in ("file", "title")):
+                    found = ", ".join(map(str, row)) if isinstance(row, dict) else type(row).__name__
+                    raise ValueError(f"{where} needs file and title, it has {found}"[:300])
+                titles[Path(row["file"]).as_posix()] = row["title"]
+    except (OSError, ValueError, csv.Error) as error:
+        raise ValueError(f"titles: {path}: {error}") from error
+    return titles
