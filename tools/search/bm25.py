@@ -97,10 +97,8 @@ class Bm25Index:
         return json.loads(os.pread(self._documents.fileno(), end - start, start))
 
     def _open(self) -> None:
-        import bm25s
-
         # numpy alone: numba's kernels would be compiled in every worker
-        self._bm25 = bm25s.BM25.load(self.folder, mmap=True, show_progress=False, backend="numpy")
+        self._bm25 = _library().BM25.load(self.folder, mmap=True, show_progress=False, backend="numpy")
         self._offsets = np.load(self.folder / "offsets.npy", mmap_mode="r", allow_pickle=False)
         self._documents = open(self.folder / "documents.jsonl", "rb")  # noqa: SIM115  open as long as the index
 
@@ -124,9 +122,16 @@ class Bm25Index:
             ) from error
 
 
-def _write_index(corpus: Path, folder: Path) -> None:
+def _library():
+    """bm25s, imported where it is needed, and not with its messages of every step."""
     import bm25s
 
+    logging.getLogger("bm25s").setLevel(logging.WARNING)
+    return bm25s
+
+
+def _write_index(corpus: Path, folder: Path) -> None:
+    bm25s = _library()
     logger.info("building the BM25 index of %s", corpus)
     vocabulary: dict[str, int] = {}
     ids: list[np.ndarray] = []

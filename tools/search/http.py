@@ -17,7 +17,9 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import functools
 import os
+import ssl
 import time
 from collections.abc import Callable
 from typing import Any
@@ -191,12 +193,19 @@ class HttpClient:
             for other in [other for other in self._clients if other.is_closed()]:
                 del self._clients[other]  # its connections hold on to the loop, so it would never go by itself
             self._clients[loop] = httpx.AsyncClient(
+                verify=_ssl_context(),
                 timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_S),
                 limits=httpx.Limits(max_connections=self.max_connections),
                 headers={"Accept-Encoding": "identity"},  # what unpacks to more than its size is no limit of size
                 follow_redirects=False,  # a redirect could carry the key to another server
             )
         return self._clients[loop]
+
+
+@functools.cache
+def _ssl_context() -> ssl.SSLContext:
+    """One for all clients: reading the certificates takes a while."""
+    return httpx.create_ssl_context()
 
 
 def api_key(option: str, name: str) -> str | None:

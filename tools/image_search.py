@@ -1,0 +1,328 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""`image_search`: find images like one of the conversation, through an HTTP API of yours or in a folder of pictures.
+
+What a service returns is not trusted: titles lose control tokens, pictures are decoded with limits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import functools
+import hashlib
+import ipaddress
+import json
+import math
+import time
+from io import BytesIO
+from typing import Any, Literal
+
+import httpx
+import pydantic
+from PIL import Image
+
+from tools.base import AgentTool, Answer, Check
+from tools.errors import BadArgument, ToolInfrastructureError
+from tools.image_zoom_in import MAX_ASPECT_RATIO, smart_resize
+from tools.images import check_index, conversation_images, open_image, promise_pixels, tool_pixels
+from tools.search.http import api_key
+from tools.search.options import SearchOptions, address, check_cache
+from tools.search.pictures import HASH_BITS, PictureIndex, open_picture
+from tools.search.text import CUT_MARK, neutralise, one_line
+
+FACTOR = 32  # sides of a thumbnail are multiples of it: patch size times merge size
+MIN_PIXELS = FACTOR**2
+THUMBNAIL_TIMEOUT_S = 10.0  # a slow host of pictures costs its picture, not the call
+NO_RESULTS = "No matching images were found."
+NO_PIXELS = "cannot show more: no pixels are left. Answer from what you have seen."
+
+
+class ImageSearchOptions(SearchOptions):
+    """Where to search. Sizes in pixels."""
+
+    backend: Literal["http", "offline"] = "http"
+    max_results: int = pydantic.Field(5, ge=1, le=10)
+    max_pixels: int = pydantic.Field(65_536, ge=MIN_PIXELS)
+    """Area of one thumbnail."""
+    max_pixels_per_trajectory: int | None = pydantic.Field(None, ge=MIN_PIXELS)
+    """Area of all images that tools have returned in one trajectory, see image_zoom_in. None: no limit."""
+    max_title_chars: int = pydantic.Field(200, ge=8)
+    url: str | None = None
+    """For backend http: POST of {"image": base64, "max_results": n}."""
+    api_key_env: str | None = pydantic.Field(None, min_length=1)
+    """Environment variable with a key, sent as `Authorization: Bearer`. None: no key."""
+    upload_format: Literal["jpeg", "png"] = "jpeg"
+    upload_max_pixels: int = pydantic.Field(1_048_576, ge=MIN_PIXELS)
+    """Larger images are sent smaller."""
+    results_field: str = pydantic.Field("results", min_length=1)
+    """Fields of the answer; dots lead into objects ("data.items")."""
+    title_field: str = pydantic.Field("title", min_length=1)
+    thumbnail_field: str = pydantic.Field("image", min_length=1)
+    """Of a result: the picture as base64 or `data:` address."""
+    thumbnail_url_field: str = pydantic.Field("image_url", min_length=1)
+    """Of a result: the picture's address, where `thumbnail_field` is missing."""
+    folder: str | None = pydantic.Field(None, min_length=1)
+    """For backend offline: pictures, subfolders included."""
+    titles: str | None = pydantic.Field(None, min_length=1)
+    """JSON lines or CSV with `file` and `title`. None: file names."""
+    index_dir: str | None = pydantic.Field(None, min_length=1)
+    """Folder for the pictures' hashes. None: `folder`."""
+    max_distance: int = pydantic.Field(12, ge=0, le=HASH_BITS)
+    """Bits of 64 by which the perceptual hashes of a match may differ."""
+
+    @pydantic.field_validator("url")
+    @classmethod
+    def _url(cls, value):
+        return None if value is None else address(value)
+
+    @pydantic.model_validator(mode="after")
+    def _backend(self):
+        if self.backend == "http" and self.asks and self.url is None:
+            raise ValueError(
+                "url: backend http needs the address of an image search API; or replay recorded answers (cache, "
+                "cache_mode: replay), or search a folder of your own (backend: offline, folder)"
+            )
+        if self.backend == "offline" and self.folder is None:
+            raise ValueError("folder: backend offline needs a folder of pictures")
+        if self.backend == "offline" and self.cache_mode != "off":
+            raise ValueError("cache_mode: backend offline needs no cache")
+        if self.backend == "http" and (self.folder or self.titles or self.index_dir):
+            raise ValueError("folder, titles and index_dir are for backend offline")
+        return self
+
+
+class ImageSearchTool(AgentTool):
+    """Search with an earlier image and return titles and thumbnails, which become images of the conversation.
+
+    `create_kwargs={"images": [...]}` serves prompts whose messages hold no image.
+
+    Raises:
+        ValueError: at start, without an address, key, recorded cache or folder of pictures.
+    """
+
+    Options = ImageSearchOptions
+
+    def __init__(self, config, tool_schema):
+        super().__init__(config, tool_schema)
+        options = self.options
+        self._index, self._key = None, None
+        if options.backend == "offline":
+            self._index = PictureIndex(options.folder, options.titles, options.index_dir)
+            return
+        if options.asks and options.api_key_env is not None:
+            self._key = api_key("api_key_env", options.api_key_env)
+            if self._key is None:
+                raise ValueError(
+                    f"{self.name}: the environment variable {options.api_key_env} is not set (api_key_env)"
+                )
+        self._cache = options.make_cache(self.name)
+        self._rate = options.make_rate_limit(self.name)
+        self._http = options.make_client(self.name, self._key)
+
+    async def call(self, parameters: dict[str, Any], agent_data: Any, create_kwargs: dict[str, Any]) -> Answer:
+        """Search.
+
+        Args:
+            parameters: `img_idx`, counted from 0 over all images of the conversation so far.
+
+        Returns:
+            A line for each result and the thumbnails, with metrics `results`, `image_index` (of the first thumbnail)
+            and `thumbnails_missing`. A thumbnail that cannot be had leaves its title. Calls that run side by side in
+            one turn count from the same images and announce the same indices.
+
+        Raises:
+            BadArgument: the argument that is wrong, or no pixels are left.
+            ToolInfrastructureError: the service, the cache, the rate limit or the image itself failed.
+        """
+        started = time.monotonic()
+        images = conversation_images(agent_data, create_kwargs.get("images"))
+        img_idx = check_index(parameters.get("img_idx"), len(images))
+        reserved = self._reserve(agent_data)
+        shown: list[Image.Image] = []
+        try:
+            image = await asyncio.to_thread(open_image, images[img_idx])
+            if self._index is not None:
+                options = self.options
+                found = await asyncio.to_thread(self._index.search, image, options.max_results, options.max_distance)
+                results: list[tuple[str, Any]] = list(found)
+            else:
+                results = await self._search(image, started)
+            thumbnails = await asyncio.to_thread(self._thumbnails, [source for _, source in results], reserved)
+            shown = [thumbnail for thumbnail in thumbnails if thumbnail is not None]
+        finally:  # what was not needed goes back
+            promise_pixels(agent_data, sum(i.width * i.height for i in shown) - reserved)
+        if not results:
+            return Answer(NO_RESULTS, metrics={"results": 0})
+        lines, truncated, index = [], False, len(images)
+        for (title, _), thumbnail in zip(results, thumbnails, strict=True):
+            clean = neutralise(one_line(title)) or "(no title)"
+            short, limit = clean, self.options.max_title_chars
+            if len(clean) > limit:
+                short, truncated = f"{clean[: limit - len(CUT_MARK)].rstrip()}{CUT_MARK}", True
+            lines.append(f"Without image: {short}" if thumbnail is None else f"Image {index}: {short}")
+            index += thumbnail is not None
+        figures = {"results": len(results), "thumbnails_missing": len(results) - len(shown)}
+        figures |= {"image_index": len(images)} if shown else {}
+        return Answer("\n".join(lines), shown, truncated=truncated, metrics=figures)
+
+    def _reserve(self, agent_data: Any) -> int:
+        """The area this call's thumbnails may have together; other calls of the turn count it as used meanwhile."""
+        area = self.options.max_results * self.options.max_pixels
+        budget = self.options.max_pixels_per_trajectory
+        if budget is not None:
+            area = min(area, budget - tool_pixels(agent_data))
+            if area < MIN_PIXELS:
+                raise BadArgument("image_search", NO_PIXELS)
+        promise_pixels(agent_data, area)
+        return area
+
+    def _thumbnails(self, sources: list[Any], area: int) -> list[Image.Image | None]:
+        """Decoded and resized within `area` pixels together, None where there is none to show."""
+        thumbnails: list[Image.Image | None] = []
+        for number, source in enumerate(sources):
+            limit = min(self.options.max_pixels, area // (len(sources) - number))
+            limit = limit if limit >= MIN_PIXELS else min(area, MIN_PIXELS)  # the first ones rather than none
+            image = None if source is None or limit < MIN_PIXELS else open_picture(source)
+            thumbnail = None if image is None else thumbnail_of(image, limit)
+            area -= 0 if thumbnail is None else thumbnail.width * thumbnail.height
+            thumbnails.append(thumbnail)
+        return thumbnails
+
+    # ---------------------------------------------------------------- backend http
+
+    async def _search(self, image: Image.Image, started: float) -> list[tuple[str, BytesIO | None]]:
+        options = self.options
+        request = {
+            "pixels_sha256": await asyncio.to_thread(lambda: hashlib.sha256(image.tobytes()).hexdigest()),
+            "size": list(image.size),
+            "max_results": options.max_results,
+        }
+        left = options.budget_s - (time.monotonic() - started)
+        body = await self._cache.answer("http", request, lambda: self._ask(image, left))
+        results = self._parse(body)[: options.max_results]
+        left = min(THUMBNAIL_TIMEOUT_S, options.budget_s - (time.monotonic() - started))
+        thumbnails = await asyncio.gather(*(self._fetch(inline, url, left) for _, inline, url in results))
+        return [(title, data) for (title, _, _), data in zip(results, thumbnails, strict=True)]
+
+    async def _ask(self, image: Image.Image, deadline_s: float) -> bytes:
+        started = time.monotonic()
+        payload = {"image": await asyncio.to_thread(self._encode, image), "max_results": self.options.max_results}
+        return await self._http.request(
+            "POST",
+            self.options.url,
+            json=payload,
+            headers={} if self._key is None else {"Authorization": f"Bearer {self._key}"},
+            deadline_s=deadline_s - (time.monotonic() - started),
+            max_bytes=self.options.max_response_bytes,
+            check=self._parse,
+            rate=self._rate,
+        )
+
+    def _encode(self, image: Image.Image) -> str:
+        area = image.width * image.height
+        if area > self.options.upload_max_pixels:
+            scale = math.sqrt(self.options.upload_max_pixels / area)
+            size = max(1, int(image.width * scale)), max(1, int(image.height * scale))
+            image = image.resize(size, Image.Resampling.BICUBIC)
+        buffer = BytesIO()
+        image.save(
+            buffer, self.options.upload_format, **({"quality": 90} if self.options.upload_format == "jpeg" else {})
+        )
+        return base64.b64encode(buffer.getvalue()).decode()
+
+    def _parse(self, body: bytes) -> list[tuple[str, str | None, str | None]]:
+        """Title, picture as base64 and address of a picture, of each result.
+
+        Raises:
+            ValueError: the answer is not of this form.
+        """
+        options = self.options
+        try:
+            answer = json.loads(body)
+        except ValueError:
+            raise ValueError("no JSON") from None
+        results = _field(answer, options.results_field)
+        if not isinstance(results, list) or not all(isinstance(result, dict) for result in results):
+            raise ValueError(f"no list of objects in results_field {options.results_field}")
+        names = (options.title_field, options.thumbnail_field, options.thumbnail_url_field)
+        found = [tuple(_field(result, name) for name in names) for result in results]
+        if not all(value is None or isinstance(value, str) for values in found for value in values):
+            raise ValueError(f"{', '.join(names)} of a result must be text")
+        return [(title or "", inline or None, url or None) for title, inline, url in found]
+
+    async def _fetch(self, inline: str | None, url: str | None, deadline_s: float) -> BytesIO | None:
+        """A thumbnail's file; None if it cannot be had, which is no reason to lose the whole answer."""
+        if inline is not None:
+            data = inline.partition("base64,")[2] if inline.startswith("data:") else inline
+            try:
+                return BytesIO(base64.b64decode(data))
+            except (ValueError, binascii.Error):
+                return None
+        if url is None or not _public(url, self.options.url):
+            return None
+        ask = functools.partial(
+            self._http.request, "GET", url, deadline_s=deadline_s, max_bytes=self.options.max_response_bytes
+        )
+        try:
+            return BytesIO(await self._cache.answer("thumbnail", {"url": url}, ask))
+        except ToolInfrastructureError as error:
+            if error.kind == "cache":
+                raise
+            return None
+
+    def check(self) -> list[Check]:
+        """The address, the key, the cache or the folder; asks nobody."""
+        options = self.options
+        if self._index is not None:
+            skipped = f", {self._index.skipped} cannot be read" if self._index.skipped else ""
+            return [Check("folder", len(self._index) > 0, f"{options.folder}, {len(self._index)} images{skipped}")]
+        lines = [Check("address", True, f"{options.url} (not tried)")] if options.asks else []
+        if self._key is not None:
+            lines.append(Check("key", True, f"{options.api_key_env} is set (not tried)"))
+        return lines + check_cache(self._cache)
+
+
+def thumbnail_of(image: Image.Image, max_pixels: int) -> Image.Image | None:
+    """Resized within `max_pixels`, sides multiples of `FACTOR`; None for a shape that image processors refuse."""
+    if max(image.size) > MAX_ASPECT_RATIO * min(image.size):
+        return None
+    size = smart_resize(*image.size, FACTOR, MIN_PIXELS, max_pixels)
+    return image.copy() if image.size == size else image.resize(size, Image.Resampling.BICUBIC)
+
+
+def _field(value: Any, path: str) -> Any:
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _public(url: str, api: str | None) -> bool:
+    """Whether an address that a service named may be asked: not one of this machine or its network, unless the service
+    itself is there. Names are not resolved, so this stops what is plain only.
+    """
+    try:
+        parts = httpx.URL(url)
+        if parts.scheme not in ("http", "https") or not parts.host:
+            return False
+        if api is None or parts.host == httpx.URL(api).host:  # without an API nothing is asked, only replayed
+            return True
+        host = parts.host.rstrip(".").lower()
+        return ipaddress.ip_address(host).is_global
+    except (httpx.InvalidURL, UnicodeError):
+        return False
+    except ValueError:  # a name, no number
+        last = host.rpartition(".")[2]  # 127.1 and 0x7f.1 are numbers, too
+        return host != last and last[0].isalpha() and last not in ("local", "internal", "localhost")
