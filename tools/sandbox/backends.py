@@ -17,11 +17,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import Any, Protocol
+from typing import Protocol
 
 from tools.errors import ToolInfrastructureError
 from tools.images import encoded_image
 from tools.sandbox.jail import IsolationError
+from tools.sandbox.options import PythonOptions
 from tools.sandbox.pool import Pool, get_pool
 from tools.sandbox.runtime import PackageMissing
 from tools.sandbox.session import CellResult, Interpreter, InterpreterEnded
@@ -50,7 +51,7 @@ class Backend(Protocol):
 class LocalBackend:
     """An interpreter of this process's pool, forked at the first cell."""
 
-    def __init__(self, options: Any):
+    def __init__(self, options: PythonOptions):
         self._options = options
         self._lock = threading.Lock()  # calls of one turn share the namespace, one after the other
         self._interpreter: Interpreter | None = None

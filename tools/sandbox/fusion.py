@@ -24,13 +24,13 @@ import base64
 import json
 import re
 from io import BytesIO
-from typing import Any
 
 from PIL import Image
 
 from tools.errors import ToolInfrastructureError
 from tools.images import encoded_image
 from tools.sandbox.inside.pictures import SUFFIXES, as_rgb
+from tools.sandbox.options import PythonOptions
 from tools.sandbox.session import CellResult
 from tools.search.http import HttpClient
 
@@ -70,7 +70,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 class FusionBackend:
     """One trajectory's notebook on a server. Keeps nothing either."""
 
-    def __init__(self, options: Any, client: HttpClient):
+    def __init__(self, options: PythonOptions, client: HttpClient):
         self._options, self._client = options, client
 
     def close(self) -> None:
