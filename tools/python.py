@@ -104,7 +104,7 @@ class PythonTool(AgentTool):
         else:
             tried("isolation", find_bubblewrap, lambda path: f"{bubblewrap_version()} at {path}")
             tried("system-call filter", compile_filter, lambda program: f"{len(program) // 8} instructions")
-        packages = tuple(self.options.packages)
+        packages = self.options.jail().packages
         tried("packages", lambda: package_files(packages), lambda files: ", ".join(packages))
         return checks
 

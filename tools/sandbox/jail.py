@@ -115,6 +115,8 @@ def environment() -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
+        # each thread's own heap would take 64 MiB of the address space that memory_mb limits
+        "MALLOC_ARENA_MAX": "2",
     }
 
 

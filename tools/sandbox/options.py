@@ -53,7 +53,7 @@ class PythonOptions(Options):
     max_pixels_per_trajectory: int | None = pydantic.Field(None, ge=1)
     """Area of all images that tools have returned in one trajectory; beyond it images are mentioned only."""
     packages: list[str] = list(MODULES)
-    """Packages the code may import besides the standard library; they must be installed here."""
+    """Packages the code may import besides the standard library and pillow; they must be installed here."""
     spares: int = pydantic.Field(2, ge=0)
     """Interpreters that are kept ready."""
     max_idle: int = pydantic.Field(256, ge=1)
@@ -89,4 +89,5 @@ class PythonOptions(Options):
             images=self.max_images,
             image_pixels=self.max_pixels,
         )
-        return JailConfig(isolation=self.isolation, packages=tuple(self.packages), limits=limits)
+        packages = tuple(dict.fromkeys([*self.packages, "pillow"]))  # images come and go through it
+        return JailConfig(isolation=self.isolation, packages=packages, limits=limits)

@@ -34,7 +34,7 @@ from tools.errors import ToolInfrastructureError
 from tools.sandbox import probe
 from tools.sandbox.inside import wire
 from tools.sandbox.jail import IsolationError, JailConfig, bubblewrap_version, start_zygote
-from tools.sandbox.session import Interpreter
+from tools.sandbox.session import Interpreter, has_ended
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +66,7 @@ class Pool:
         self._log = None
         self._folder: tempfile.TemporaryDirectory | None = None
         self.closed = False
+        self._owner = os.getpid()
         atexit.register(self.close)
 
     # ---------------------------------------------------------------- zygote
@@ -78,7 +79,7 @@ class Pool:
             ToolInfrastructureError: the zygote does not start.
         """
         with self._lock:
-            if self._process is not None and self._process.poll() is None:
+            if self.running():
                 return
             self._stop()
             ours, theirs = socket.socketpair()
@@ -152,8 +153,8 @@ class Pool:
         ours, theirs = socket.socketpair()
         try:
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-            socket.send_fds(self._control, [b"f"], [theirs.fileno()])
-            theirs.close()
+            with theirs:
+                socket.send_fds(self._control, [b"f"], [theirs.fileno()])
             ours.settimeout(FORK_SECONDS)
             # the kernel says who is there: its pid as the host sees it
             _, ancillary, _, _ = ours.recvmsg(1, socket.CMSG_SPACE(_CREDENTIALS.size), socket.MSG_PEEK)
@@ -161,7 +162,8 @@ class Pool:
             if "failed" in header:
                 raise ToolInfrastructureError(f"the Python sandbox cannot be built: {header['failed']}", "sandbox")
             pids = [_CREDENTIALS.unpack(data)[0] for _, kind, data in ancillary if kind == socket.SCM_CREDENTIALS]
-            return Interpreter(ours, pids[0], self.config.limits, own_disks=self.config.isolation != "none")
+            own_disks = self.config.isolation != "none"
+            return Interpreter(ours, pids[0], self.config.limits, own_disks, self._control)
         except ToolInfrastructureError:
             ours.close()
             raise
@@ -186,7 +188,13 @@ class Pool:
                 if interpreter.alive:
                     break
             else:
-                interpreter = self._fork()
+                try:
+                    interpreter = self._fork()
+                except ToolInfrastructureError:
+                    if self.running():
+                        raise
+                    self.start()  # it ended just now
+                    interpreter = self._fork()
         self._refill()
         return interpreter
 
@@ -224,11 +232,14 @@ class Pool:
                     return
 
     def running(self) -> bool:
-        """Whether the zygote is up."""
-        return self._process is not None and self._process.poll() is None
+        """Whether the zygote is up. Its end of the socket goes first, what runs in the jail next, bubblewrap last."""
+        control = self._control
+        return control is not None and not has_ended(control)
 
     def close(self) -> None:
-        """End the zygote and with it every interpreter."""
+        """End the zygote and with it every interpreter; a copy in a forked process leaves its parent's alone."""
+        if os.getpid() != self._owner:
+            return
         with self._lock:
             self.closed = True
             self._stop()

@@ -52,7 +52,7 @@ def _probe(address, canary, host_pid, memory_mb, disk_mb, threads):
 
     def environment():
         allowed = {"PATH", "HOME", "LANG", "PYTHONPATH", "PWD", "PYTHONDONTWRITEBYTECODE", "MPLBACKEND", "MPLCONFIGDIR",
-                   "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "LC_CTYPE"}
+                   "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "MALLOC_ARENA_MAX", "LC_CTYPE"}
         return sorted(set(os.environ) - allowed) or None
 
     def network():

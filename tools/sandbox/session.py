@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import threading
@@ -25,11 +26,13 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
+from tools.errors import ToolInfrastructureError
 from tools.sandbox.inside import wire
 from tools.sandbox.jail import Limits
 
 GRACE_SECONDS = 2.0  # after its time is up, for a cell to say what it has printed so far
 MAX_HEADER = 4 << 20  # bytes
+MAX_COUNT = 10**9  # of what an answer says that it has left out
 
 
 @dataclass(frozen=True)
@@ -58,9 +61,12 @@ class InterpreterEnded(RuntimeError):
 class Interpreter:
     """One forked interpreter. Between cells it is stopped: threads that a cell has left behind do not run on."""
 
-    def __init__(self, sock: socket.socket, pid: int, limits: Limits, own_disks: bool = True):
+    def __init__(
+        self, sock: socket.socket, pid: int, limits: Limits, own_disks: bool = True, zygote: socket.socket | None = None
+    ):
         self.pid = pid
         self._sock = sock
+        self._zygote = zygote  # its control socket
         self._pidfd = os.pidfd_open(pid)
         self._limits, self._own_disks = limits, own_disks
         self._lock = threading.Lock()  # one cell at a time
@@ -88,14 +94,20 @@ class Interpreter:
                 taken += (disk.f_blocks - disk.f_bfree) * disk.f_frsize
         return max(0, taken)
 
+    def _exited(self) -> bool:
+        with self._end_lock:
+            return not self.alive or is_readable(self._pidfd)
+
     def run(self, cells: list[str], images: list[tuple[str, bytes]], seconds: float) -> CellResult:
         """Run cells, of which only the last one's output counts, with `seconds` for it and as much for all before.
 
         Raises:
-            InterpreterEnded: before this call.
+            InterpreterEnded: before this call, be it with our doing or without (the kernel was out of memory).
+            ToolInfrastructureError: its zygote has ended, and with it all that is in the jail.
         """
         with self._lock:
-            if not self.alive:
+            if self._exited():
+                self.close()
                 raise InterpreterEnded
             deadline = time.monotonic() + seconds * min(len(cells), 2) + GRACE_SECONDS
             self._signal(signal.SIGCONT)
@@ -108,8 +120,12 @@ class Interpreter:
             except TimeoutError:
                 self.close()
                 return CellResult(timed_out=True, ended="time")
-            except wire.WireError:
+            except wire.WireError as error:
                 self.close()
+                if self._zygote is not None and has_ended(self._zygote):
+                    raise ToolInfrastructureError(
+                        "the Python sandbox ended while code was running", "sandbox"
+                    ) from error
                 return CellResult(ended="died")
             self._signal(signal.SIGSTOP)
             return result
@@ -135,6 +151,31 @@ class Interpreter:
                     self._sock.shutdown(socket.SHUT_RDWR)  # closed with the last reference: a thread may be reading
 
 
+def is_readable(file) -> bool:
+    """Whether a read would return at once: a socket's other end is gone, a pidfd's process has ended."""
+    poll = select.poll()  # not select.select: it knows no files from 1024 on
+    poll.register(file, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def has_ended(control: socket.socket) -> bool:
+    """Whether the zygote at the other end is gone: between its start and its end it sends nothing."""
+    return control.fileno() < 0 or is_readable(control)
+
+
+def _text(value) -> str:
+    """Text that a tokenizer takes: half of a surrogate pair is written out."""
+    if not isinstance(value, str):
+        raise TypeError
+    return value.encode("utf-8", "backslashreplace").decode()
+
+
+def _count(value) -> int:
+    if type(value) is not int or not 0 <= value <= MAX_COUNT:
+        raise ValueError
+    return value
+
+
 def _parse(header: dict, blobs: list[bytes], limits) -> CellResult:
     """Check an answer of the jail.
 
@@ -142,19 +183,19 @@ def _parse(header: dict, blobs: list[bytes], limits) -> CellResult:
         WireError: it is none.
     """
     try:
-        text = {name: header[name] for name in ("value", "error")}
-        if not all(value is None or isinstance(value, str) for value in text.values()):
-            raise TypeError
+        text = {name: None if header[name] is None else _text(header[name]) for name in ("value", "error")}
+        if len(blobs) > limits.images:
+            raise ValueError
         images = []
         for (label, width, height), data in zip(header["images"], blobs, strict=True):
-            if not 0 < width * height <= limits.image_pixels or len(data) != 3 * width * height:
+            if not 0 < _count(width) * _count(height) <= limits.image_pixels or len(data) != 3 * width * height:
                 raise ValueError
-            images.append((str(label)[:100], Image.frombytes("RGB", (width, height), data)))
+            images.append((_text(label)[:100], Image.frombytes("RGB", (width, height), data)))
         return CellResult(
-            stdout=str(header["stdout"]),
-            dropped=int(header["dropped"]),
+            stdout=_text(header["stdout"]),
+            dropped=_count(header["dropped"]),
             timed_out=bool(header["timed_out"]),
-            skipped_images=int(header["skipped_images"]),
+            skipped_images=_count(header["skipped_images"]),
             replay_failed=bool(header["replay_failed"]),
             disk_full=bool(header["disk_full"]),
             images=images,

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import fcntl
 import io
 import linecache
 import os
@@ -40,10 +41,9 @@ class CellTimeout(BaseException):
 class _Output(io.RawIOBase):
     """File descriptor of a file in memory that takes `limit` bytes for each cell and drops the rest."""
 
-    def __init__(self, limit: int):
+    def __init__(self, file: int, limit: int):
         super().__init__()
-        self._file = os.open("output", os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
-        os.unlink("output")
+        self._file = file
         self._limit, self._taken, self.dropped = limit, 0, 0
         for fd in (1, 2):  # what C code prints comes along
             os.dup2(self._file, fd)
@@ -60,7 +60,7 @@ class _Output(io.RawIOBase):
         if kept:
             try:
                 os.write(self._file, bytes(data[:kept]))
-            except OSError:  # the disk is full
+            except OSError:  # C code has filled the file
                 kept = 0
         self._taken += kept
         self.dropped += size - kept
@@ -79,14 +79,14 @@ class _Output(io.RawIOBase):
 class Notebook:
     """One trajectory's variables, images and disk."""
 
-    def __init__(self, limits: dict):
+    def __init__(self, limits: dict, output: int):
         self._limits = limits
         self._module = types.ModuleType("__main__")
         self._images = pictures.ImageList()
         self._module.__dict__.update(images=self._images, image_paths=self._images.paths, __builtins__=builtins)
         sys.modules["__main__"] = self._module
         self._count = 0
-        self._output = _Output(limits["output_bytes"])
+        self._output = _Output(output, limits["output_bytes"])
         self._stream()
 
     def _stream(self) -> None:
@@ -189,7 +189,14 @@ def prepare() -> None:
     pictures.prepare()
 
 
-def serve(sock: socket.socket, limits: dict) -> None:
+def output_file() -> int:
+    """Where cells print to: a file in memory and not on the disk, which they may fill. RLIMIT_FSIZE bounds it, too."""
+    output = os.memfd_create("output")
+    fcntl.fcntl(output, fcntl.F_SETFL, os.O_APPEND)
+    return output
+
+
+def serve(sock: socket.socket, limits: dict, output: int) -> None:
     """Answer messages until the host closes the connection.
 
     A message holds `cells` (code), of which all but the last are run without a word to bring back the variables of an
@@ -197,7 +204,9 @@ def serve(sock: socket.socket, limits: dict) -> None:
     """
     null = os.open("/dev/null", os.O_RDWR)
     os.dup2(null, 0)
-    notebook = Notebook(limits)
+    if "numpy" in sys.modules:  # random itself is seeded anew at a fork
+        sys.modules["numpy"].random.seed(int.from_bytes(os.urandom(4), "little"))
+    notebook = Notebook(limits, output)
     wire.send(sock, {"ready": True})
     while True:
         try:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Sequence
 
 from PIL import Image
@@ -125,9 +126,8 @@ def is_picture(value) -> bool:
 
 
 def _is_figure(value) -> bool:
-    from matplotlib.figure import Figure
-
-    return isinstance(value, Figure)
+    module = sys.modules.get("matplotlib.figure")  # it need not be among the packages
+    return module is not None and isinstance(value, module.Figure)
 
 
 def _render(figure) -> Image.Image:

@@ -82,12 +82,12 @@ def _set_timeout(sock: socket.socket, deadline: float | None) -> None:
 
 
 def _read(sock: socket.socket, length: int, deadline: float | None) -> bytes:
-    buffer, view = bytearray(length), None
+    buffer = bytearray(length)
     view = memoryview(buffer)
     done = 0
     while done < length:
-        _set_timeout(sock, deadline)
         try:
+            _set_timeout(sock, deadline)
             count = sock.recv_into(view[done:])
         except TimeoutError:
             raise

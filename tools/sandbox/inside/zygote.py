@@ -81,12 +81,13 @@ def _become_interpreter(fd: int, config: dict) -> None:
             os.chdir(tempfile.mkdtemp(dir=os.environ["AXPO_WORK"]))
         os.setsid()
         walls.set_limits(config["limits"])
+        import interpreter
+
+        output = interpreter.output_file()
         if config["isolated"]:
             walls.drop_capabilities()
             walls.filter_system_calls(bytes.fromhex(config["filter"]))
-        import interpreter
-
-        interpreter.serve(sock, config["limits"])
+        interpreter.serve(sock, config["limits"], output)
     except BaseException as error:
         try:
             wire.send(sock, {"failed": f"{type(error).__name__}: {error}"})

@@ -1,0 +1,94 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Hostile code in the real sandbox: it gets an answer, nothing else; the host and other trajectories notice nothing."""
+
+import json
+import os
+import sys
+from collections import Counter
+
+import pytest
+
+from tests.tools.sandbox.hostile_cases import PRELUDE
+from tests.tools.sandbox.more_hostile_cases import CASES, CODE
+from tests.tools.sandbox.support import REPO_ROOT, Trajectory, call, pool_of
+from tools.sandbox import pool as pools
+from tools.sandbox import probe
+from tools.sandbox.jail import IsolationError, JailConfig
+from tools.sandbox.probe import Wall
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_hostile_code(tool, host, needs_walls, case):
+    needs_walls(case.walls)
+    trajectory = Trajectory()
+    code = case.code if case in CODE else PRELUDE + case.code  # the parser is given nothing else
+    response, _ = call(tool, filled_in(code, host), trajectory)
+    check_text(response.text, tool, host)
+    assert case.says in response.text
+    assert len(response.image or []) == case.images
+    response, _ = call(tool, "6 * 7", trajectory)
+    check_text(response.text, tool, host)
+    assert case.after is None or response.text == case.after
+    host.check()
+
+
+def filled_in(code, host):
+    names = {
+        "CANARY": host.canary, "PORT": host.port, "PATH_SOCKET": host.path_socket, "ABSTRACT": host.abstract,
+        "REPO": REPO_ROOT, "VENV": sys.prefix, "HOME": os.path.expanduser("~"), "HOST_PID": os.getpid(),
+    }  # fmt: skip
+    for name, value in names.items():
+        code = code.replace(f"@{name}@", str(value))
+    return code
+
+
+def check_text(text, tool, host):
+    """One clear answer, of bounded length, that says nothing about the host."""
+    assert 0 < len(text) < tool.options.max_output_chars + 1000
+    text.encode()
+    json.dumps(text)
+    assert "ESCAPED" not in text
+    for private in (host.secret, str(REPO_ROOT), sys.prefix):
+        assert private not in text
+
+
+def test_there_are_cases_of_every_kind():
+    counts = Counter(case.rests_on for case in CASES)
+    print(dict(counts), "in all", counts.total())
+    assert set(counts) == {"jail", "limit", "filter", "check"} and min(counts.values()) >= 10
+    assert len({case.name for case in CASES}) == len(CASES) >= 100
+
+
+def test_a_fallen_wall_keeps_the_sandbox_shut(monkeypatch, standing_walls):
+    """The product refuses, too: not only these tests."""
+    monkeypatch.setattr(pools.probe, "probe_walls", lambda *_: [Wall("no network", "jail", False, "it answered")])
+    pool = pools.Pool(JailConfig(packages=("pillow",)))
+    with pytest.raises(IsolationError, match="not tight on this machine: no network"):
+        pool.take()
+    assert not pool.running()
+    pool.close()
+
+
+@pytest.mark.parametrize("answer", ["", "x", "os._exit(0)", "while True: pass"])
+def test_a_probe_without_an_answer_is_a_fallen_wall(monkeypatch, tool, standing_walls, answer):
+    interpreter = pool_of(tool).take()
+    monkeypatch.setattr(probe, "_QUESTIONS", f"import os\ndef _probe(*_):\n    {answer or 'pass'}")
+    real = interpreter.run
+    monkeypatch.setattr(interpreter, "run", lambda cells, images, seconds: real(cells, images, 0.2))
+    walls = probe.probe_walls(interpreter, tool.options.jail().limits)
+    interpreter.close()
+    assert [wall.stands for wall in walls] == [True, False]

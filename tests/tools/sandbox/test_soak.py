@@ -1,0 +1,110 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""2,000 calls of 64 trajectories side by side, one in twenty hostile: nothing is lost, nothing is left."""
+
+import asyncio
+import gc
+import os
+import random
+import time
+
+import pytest
+
+from tests.tools.sandbox.support import Trajectory, acall, family, is_alive, load, memory_mb, pool_of, wait_until
+
+pytestmark = pytest.mark.stack
+
+TRAJECTORIES, CALLS, SHARE = 64, 2000, 0.05
+CHEAP = [
+    "import os; os._exit(1)",
+    "import ctypes; ctypes.string_at(0)",
+    "import os; os.abort()",
+    "x = bytearray(10 << 30)",
+    "import os\nwhile True: os.fork()",
+    "import socket; socket.create_connection(('127.0.0.1', 1))",
+    "import builtins; builtins.len = None",
+    "import os; os.closerange(0, 99)",
+    "open('/tmp/hostile', 'wb').write(bytes(100 << 20))",
+    "import threading\nfor _ in range(99): threading.Thread(target=threading.Event().wait, daemon=True).start()",
+    "raise SystemExit",
+    "print('x' * 10**6)",
+]
+SLOW = ["while True: pass"]  # one second each
+
+
+@pytest.fixture
+def soaked():
+    tool = load(code_timeout_s=1.0, memory_mb=256, disk_mb=16, max_output_chars=300)
+    yield tool
+    pool_of(tool).close()
+
+
+def resident_mb():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+async def live(tool, seed, calls, trajectory, ticks):
+    """One trajectory: counts its calls in a variable, which only hostile code of its own may lose."""
+    rng, expected, answers = random.Random(seed), 0, 0
+    for _ in range(calls):
+        if rng.random() < SHARE:
+            code = rng.choice(SLOW if rng.random() < 0.05 else CHEAP)
+            response, metrics = await acall(tool, code, trajectory)
+            assert response.text and len(response.text) < 1000
+            expected = None
+        else:
+            code = "n = globals().get('n', 0) + 1; n"
+            response, metrics = await acall(tool, code, trajectory)
+            if expected is not None:
+                assert metrics["ok"] and response.text == str(expected + 1)
+            elif not metrics["ok"]:  # the hostile cell's doing: now it is over
+                assert response.text
+            expected = int(response.text) if response.text.isdigit() else None
+        answers += 1
+        ticks.append((resident_mb(), time.monotonic()))
+    return answers
+
+
+def test_soak(soaked, standing_walls):
+    before = family()
+    shares = [CALLS // TRAJECTORIES + (i < CALLS % TRAJECTORIES) for i in range(TRAJECTORIES)]
+    ticks, zygote = [], []
+
+    async def run():
+        jobs = [live(soaked, i, n, Trajectory(request_id=str(i % 8)), ticks) for i, n in enumerate(shares)]
+        work = asyncio.gather(*jobs)
+        while not work.done():
+            process = pool_of(soaked)._process
+            if process is not None and len(ticks) > len(zygote) * CALLS // 8:
+                zygote.append(memory_mb(family(process.pid)))
+            await asyncio.sleep(0.1)
+        return await work
+
+    started = time.monotonic()
+    assert sum(asyncio.run(run())) == CALLS
+    seconds = time.monotonic() - started
+    first, last = (max(mb for mb, _ in part) for part in (ticks[: CALLS // 4], ticks[-CALLS // 4 :]))
+    print(
+        f"{CALLS} calls in {seconds:.1f} s; host {first:.0f} to {last:.0f} MB; jail {[round(mb) for mb in zygote]} MB"
+    )
+    assert last - first < 50
+    assert max(zygote[len(zygote) // 2 :]) < max(zygote[: len(zygote) // 2]) * 1.5 + 100
+    pool = pool_of(soaked)
+    pids = family(pool._process.pid)
+    gc.collect()
+    assert wait_until(lambda: len(family(pool._process.pid)) <= 1 + len(pool._ready))
+    pool.close()
+    assert wait_until(lambda: not any(map(is_alive, pids)))
+    assert wait_until(lambda: family() <= before)
