@@ -27,7 +27,7 @@ FORKS, PROGRAMS, NEW = "no new processes", "no programs", "no new namespaces"
 MEMORY, THREADS, DISK = "memory is limited", "threads are limited", "the disk is limited"
 PRIVILEGES = "no privileges, system calls are filtered"
 
-STOPPED, ENDED, HUNG = "was stopped after 1 s", "the interpreter ended", "did not stop after 1 s"
+STOPPED, ENDED, HUNG = "was stopped after 2 s", "the interpreter ended", "did not stop after 2 s"
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,8 @@ READING = [
          "print('ESCAPED' if {'var', 'sys', 'boot', 'srv', 'mnt', 'run', 'media'} & set(os.listdir('/')) else 'no')",
          "no"),
     Case("all that can be listed", "jail", (FILES,),
-         "import itertools\nfor top, _, files in itertools.islice(os.walk('/'), 3000):\n"
-         "    if {'shadow', 'id_rsa', '.bash_history', 'pyvenv.cfg'} & set(files): print('ESCAPED', top)\nprint('end')",
+         "until = time.monotonic() + 1\nfor top, _, files in os.walk('/'):\n"
+         "    if time.monotonic() > until: break\n    if {'shadow', 'id_rsa', '.bash_history', 'pyvenv.cfg'} & set(files): print('ESCAPED', top)\nprint('end')",
          "end"),
     Case("environment", "jail", (ENVIRONMENT,),
          "env = ctypes.POINTER(ctypes.c_char_p).in_dll(libc, 'environ')\ni = 0\n"
@@ -112,7 +112,8 @@ READING = [
 
 WRITING = [
     Case("a file in every folder", "jail", (WRITES,),
-         "import itertools\nfor top, _, _ in itertools.islice(os.walk('/'), 3000):\n"
+         "until = time.monotonic() + 1\nfor top, _, _ in os.walk('/'):\n"
+         "    if time.monotonic() > until: break\n"
          "    if not top.startswith(('/tmp', '/work')):\n        try:\n            open(top + '/hostile', 'w')\n"
          "            print('ESCAPED', top)\n        except OSError: pass\nprint('end')", "end"),
     refused("changing Python and the zygote", "open, '/opt/axpo/wire.py', 'a'", "open, os.__file__, 'a'",

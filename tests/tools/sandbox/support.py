@@ -26,7 +26,7 @@ from tools.sandbox import pool as pools
 
 TOOLS = Path(__file__).parents[3] / "tools"
 REPO_ROOT = TOOLS.parent
-SMALL = {"code_timeout_s": 1.0, "memory_mb": 256, "disk_mb": 16}  # limits that are reached quickly
+SMALL = {"code_timeout_s": 2.0, "memory_mb": 256, "disk_mb": 16}  # limits that are reached quickly
 NOBODY = 65534
 
 
