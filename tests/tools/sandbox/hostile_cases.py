@@ -94,9 +94,9 @@ READING = [
          "print('ESCAPED' if {'var', 'sys', 'boot', 'srv', 'mnt', 'run', 'media'} & set(os.listdir('/')) else 'no')",
          "no"),
     Case("all that can be listed", "jail", (FILES,),
-         "until = time.monotonic() + 1\nfor top, _, files in os.walk('/'):\n"
-         "    if time.monotonic() > until: break\n    if {'shadow', 'id_rsa', '.bash_history', 'pyvenv.cfg'} & set(files): print('ESCAPED', top)\nprint('end')",
-         "end"),
+         "until = time.monotonic() + 1\nprivate = {'shadow', 'id_rsa', '.bash_history', 'pyvenv.cfg'}\n"
+         "for top, _, files in os.walk('/'):\n    if time.monotonic() > until: break\n"
+         "    if private & set(files): print('ESCAPED', top)\nprint('end')", "end"),
     Case("environment", "jail", (ENVIRONMENT,),
          "env = ctypes.POINTER(ctypes.c_char_p).in_dll(libc, 'environ')\ni = 0\n"
          "while env[i]: print(env[i]); i += 1\nprint(dict(os.environ))", "HOME"),
