@@ -27,6 +27,7 @@ from recipe.axpo.selection import FORKS, RANKINGS
 
 AGENT_LOOP = "axpo_tool_agent"
 ESTIMATORS = ("axpo", "grpo")
+REWARD = "pkg://recipe.axpo.reward"
 
 
 class ConfigError(ValueError):
@@ -140,6 +141,7 @@ def _problems(config: DictConfig) -> Iterator[str]:
     if branching_enabled(config):
         yield from _branching_problems(config, algorithm, rollout, actor)
     yield from _data_problems(config)
+    yield from _scoring_problems(config)
 
 
 def _branching_problems(config, algorithm, rollout, actor) -> Iterator[str]:
@@ -242,3 +244,50 @@ def _data_problems(config: DictConfig) -> Iterator[str]:
                     f"prefix; write agent_name={AGENT_LOOP} or leave the column out and set "
                     f"actor_rollout_ref.rollout.agent.default_agent_loop={AGENT_LOOP}"
                 )
+
+
+def _scoring_problems(config: DictConfig) -> Iterator[str]:
+    """The reward's options, and rows that they cannot score."""
+    import pyarrow.parquet as pq
+
+    from recipe.axpo.scoring import RowError, needs_judge
+    from recipe.axpo.scoring.judge import read_options
+    from recipe.axpo.scoring.scorer import OPTIONS, Scorer
+
+    function = config.reward.get("custom_reward_function") or {}
+    if function.get("path") != REWARD:
+        return
+    kwargs = OmegaConf.to_container(function.get("reward_kwargs") or OmegaConf.create({}), resolve=True)
+    if unknown := sorted(set(kwargs) - {"judge", "thinking"}):
+        yield f"{OPTIONS}.{unknown[0]} is no option of {REWARD}; there are judge, thinking"
+    try:
+        judge = read_options(kwargs.get("judge"))
+        Scorer(judge, kwargs.get("thinking", "auto"))
+    except ValueError as error:
+        yield f"{OPTIONS}: {error}"
+        return
+    judged = judge.enabled or judge.fallback is not None
+    for option in ("train_files", "val_files"):
+        for path in _as_paths(config.data.get(option)):
+            if path.suffix != ".parquet" or not path.exists():
+                continue
+            parquet = pq.ParquetFile(path)
+            names = set(parquet.schema_arrow.names)
+            if not {"data_source", "reward_model"} <= names:
+                continue
+            columns = sorted(names & {"data_source", "reward_model", "extra_info"})
+            for batch in parquet.iter_batches(batch_size=1024, columns=columns):
+                for row in batch.to_pylist():
+                    truth = (row["reward_model"] or {}).get("ground_truth")
+                    try:
+                        needed = needs_judge(row["data_source"], truth, row.get("extra_info"))
+                    except RowError as error:
+                        yield f"data.{option}: {path.name}: {error}"
+                        return
+                    if needed and not judged:
+                        yield (
+                            f"data.{option}: rows of {path.name} ({row['data_source']}) need a judge: set "
+                            f"{OPTIONS}.judge.base_url and .model (any OpenAI-compatible API), or "
+                            f"{OPTIONS}.judge.fallback=rules to compare by rules"
+                        )
+                        return

@@ -15,48 +15,89 @@
 
 from __future__ import annotations
 
-import re
+import asyncio
+from collections.abc import Mapping
 from typing import Any
 
-# the innermost: a match never runs across another tag, which also keeps the search linear in the text
-_ANSWER = re.compile(r"<answer>([^<]*(?:<(?!/?answer>)[^<]*)*)</answer>")
+from omegaconf import OmegaConf
 
+from recipe.axpo.scoring import final_answer, get_scorer
+from recipe.axpo.scoring.scorer import Scorer
 
-def final_answer(solution: str) -> str | None:
-    """The last ``<answer>...</answer>`` of what the model says at its end; None if there is none.
-
-    A response holds every turn and tool answer of a trajectory. What was thought, or what a tool has quoted, is no
-    answer, nor is anything in a last turn that was cut off while thinking.
-    """
-    for closed in ("</tool_response>", "</think>"):
-        solution = solution.rsplit(closed, 1)[-1]
-    answers = _ANSWER.findall(solution.split("<think>", 1)[0])
-    return answers[-1].strip() if answers else None
+__all__ = ["compute_score", "final_answer", "score_sync"]
 
 
 def _normalise(text: str) -> str:
     return " ".join(text.split()).casefold().rstrip(".")
 
 
-def compute_score(
-    data_source: str, solution_str: str, ground_truth: str, extra_info: dict | None = None, **kwargs: Any
+async def compute_score(
+    data_source: str,
+    solution_str: str,
+    ground_truth: str,
+    extra_info: dict | None = None,
+    *,
+    judge: Mapping[str, Any] | None = None,
+    thinking: str = "auto",
+    **kwargs: Any,
 ) -> dict[str, Any]:
-    """Score one response for verl's reward manager.
+    """Score one response for verl's reward manager, which awaits many side by side.
 
     Args:
-        data_source: the row's; ``axpo/embedded_*`` is scored here, everything else by verl's own table.
+        data_source: the row's; ``axpo/embedded_*`` and the names of ``scoring.DEFAULT_TYPES`` behind ``axpo/`` are
+            scored here, everything else by verl's own table.
         solution_str: decoded response, special tokens removed.
         ground_truth: the row's.
+        extra_info: the row's; ``scoring`` and ``question`` are read.
+        judge: options of ``scoring.JudgeOptions``, from ``reward.custom_reward_function.reward_kwargs.judge``.
+        thinking: see ``scoring.extract.final_message``.
+        kwargs: what verl passes on besides; unused.
 
     Returns:
         ``score`` and ``acc`` (0.0 or 1.0), ``extracted`` (what was taken for the answer), ``method``.
+
+    Raises:
+        ToolInfrastructureError: the judge or math-verify failed; AXPO leaves the rollout out instead of scoring it.
+        ValueError: an option or the row's scoring data does not fit.
     """
     if data_source.startswith("axpo/embedded"):
-        extracted = final_answer(solution_str)
-        correct = extracted is not None and _normalise(extracted) == _normalise(str(ground_truth))
-        return {"score": float(correct), "acc": float(correct), "extracted": extracted or "", "method": "exact"}
+        return _embedded(solution_str, ground_truth)
+    result = await _scorer(judge, thinking).score(data_source, solution_str, ground_truth, extra_info)
+    if result is None:
+        result = await asyncio.to_thread(_by_verl, data_source, solution_str, ground_truth, extra_info)
+    return result
+
+
+def score_sync(
+    data_source: str,
+    solution_str: str,
+    ground_truth: str,
+    extra_info: dict | None = None,
+    *,
+    judge: Mapping[str, Any] | None = None,
+    thinking: str = "auto",
+    **kwargs: Any,
+) -> dict[str, Any]:
+    """`compute_score` for callers without an event loop: the same arguments, result and errors."""
+    if data_source.startswith("axpo/embedded"):
+        return _embedded(solution_str, ground_truth)
+    result = _scorer(judge, thinking).score_sync(data_source, solution_str, ground_truth, extra_info)
+    return _by_verl(data_source, solution_str, ground_truth, extra_info) if result is None else result
+
+
+def _scorer(judge: Mapping[str, Any] | None, thinking: str) -> Scorer:
+    return get_scorer(OmegaConf.to_container(judge, resolve=True) if OmegaConf.is_config(judge) else judge, thinking)
+
+
+def _embedded(solution: str, ground_truth: Any) -> dict[str, Any]:
+    extracted = final_answer(solution)
+    correct = extracted is not None and _normalise(extracted) == _normalise(str(ground_truth))
+    return {"score": float(correct), "acc": float(correct), "extracted": extracted or "", "method": "exact"}
+
+
+def _by_verl(data_source: str, solution: str, ground_truth: Any, extra_info: dict | None) -> dict[str, Any]:
     from verl.utils.reward_score import default_compute_score
 
-    result = default_compute_score(data_source, solution_str, ground_truth, extra_info=extra_info)
+    result = default_compute_score(data_source, solution, ground_truth, extra_info=extra_info)
     score = float(result["score"] if isinstance(result, dict) else result)
     return {"score": score, "acc": score, "extracted": "", "method": "verl"}

@@ -13,12 +13,17 @@
 # limitations under the License.
 """Binary outcome reward of whole trajectories, as verl decodes them: without <|im_start|> and <|im_end|>."""
 
+import asyncio
+import inspect
 import time
 
 import pytest
+from omegaconf import OmegaConf
 from verl.utils.reward_score import default_compute_score
 
-from recipe.axpo.reward import compute_score, final_answer
+from recipe.axpo import reward
+from recipe.axpo.reward import final_answer
+from recipe.axpo.reward import score_sync as compute_score
 
 CALL = 'look closer</think>\n\n<tool_call>\n{"name": "image_zoom_in", "arguments": {}}\n</tool_call>'
 
@@ -100,6 +105,37 @@ def test_other_sources_are_verls(solution, truth):
     result = compute_score("openai/gsm8k", solution, truth, extra_info={}, unused_by_verl=1)
     score = float(default_compute_score("openai/gsm8k", solution, truth))
     assert result == {"score": score, "acc": score, "extracted": "", "method": "verl"}
+
+
+@pytest.mark.parametrize(
+    "source, solution, truth",
+    [
+        ("axpo/embedded_colour", "hm</think><answer>red</answer>", "red"),
+        ("axpo/vstar", "hm</think>B", "B"),
+        ("axpo/fvqa", "hm</think>B", "C"),
+        ("openai/gsm8k", "#### 72", "72"),
+    ],
+)
+def test_verl_awaits_what_others_call(source, solution, truth):
+    """verl looks at the function itself, and passes the options on as nodes of its configuration."""
+    assert inspect.iscoroutinefunction(reward.compute_score)
+    options = {"judge": OmegaConf.create({"fallback": "rules"}), "thinking": "auto", "reward_router_address": None}
+    result = asyncio.run(reward.compute_score(source, solution, truth, extra_info={}, **options))
+    assert result == compute_score(source, solution, truth, extra_info={}, **options)
+    assert list(result) == ["score", "acc", "extracted", "method"]
+
+
+def test_verls_reward_manager_gets_the_options():
+    """As the reward worker loads it."""
+    from verl.trainer.ppo.reward import get_custom_reward_fn
+
+    function = {"path": "pkg://recipe.axpo.reward", "name": "compute_score"}
+    function["reward_kwargs"] = {"thinking": "required", "judge": {"fallback": "rules"}}
+    loaded = get_custom_reward_fn(OmegaConf.create({"reward": {"custom_reward_function": function}}))
+    call = {"data_source": "axpo/fvqa", "ground_truth": "red", "extra_info": {}}
+    assert inspect.iscoroutinefunction(loaded)  # what the manager decides by
+    assert asyncio.run(loaded(**call, solution_str="</think>red"))["score"] == 1.0
+    assert asyncio.run(loaded(**call, solution_str="red"))["score"] == 0.0
 
 
 def test_unknown_source_is_an_error():

@@ -1,0 +1,158 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Multiple choice: a letter, or the text of an option. A letter that only occurs in the answer counts for nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from recipe.axpo.scoring.number import Closeness, read_number, same_number
+from recipe.axpo.scoring.text import clean, exact
+
+LETTERS = "ABCDEFGHIJ"
+_LEAD = re.compile(
+    r"(?:(?:the|my)\s+|i(?:'d|\s+would)?\s+(?:choose|pick|select)\s+)?(?:(?:final|correct|best|right)\s+)?(?:answer|option|choice|letter)s?\s*(?:is|:|=)?\s*"
+    r"(?:option|choice)?\s*",
+    re.IGNORECASE,
+)
+_ALONE = re.compile(r"[(\[{]?\s*([A-Ja-j])\s*[)\]}]?\s*[.:,)]?")
+_WITH_TEXT = re.compile(r"(?:[(\[]\s*([A-J])\s*[)\]]\s*[.:,\-]?|([A-J])\s*[.:)\]\-,])\s*(\S.*)", re.DOTALL)
+_IN_BRACKETS = re.compile(r"([A-J])\s*\(\s*([^()]+?)\s*\)")
+_BEFORE_LETTER = re.compile(r"(.+?)\s*\(\s*(?:option\s+)?([A-J])\s*\)", re.IGNORECASE | re.DOTALL)
+_BUT_NOT = re.compile(r"([A-J])[)\].]?,?\s+(?:and\s+|but\s+)?not\s+[(\[]?(?!\1)[A-J][)\]]?")
+_FURTHER = re.compile(r"(?:\b(?:or|and|nor|not)\b|[/&,;|+])\s*(?:option\s+|not\s+)?[(\[]?[A-J][)\]]?(?:\b|$|[.:,])")
+_LETTER_LIST = re.compile(r"(?:[\s,;/&|.()\[\]]|\b(?:and|or)\b|\b[A-J]\b)+")
+# what follows says something about the option, perhaps that it is wrong
+_ABOUT = re.compile(r"(?:is|isn't|was|wasn't|are|can|cannot|can't|would|could|might|may|seems|looks|does|doesn't)\b")
+_LABEL = re.compile(r"(?:^|[\s,;])[(\[]?([A-J])[)\].:](?=\s|$)")
+_CAPITAL = re.compile(r"\b([A-J])\b")
+_LISTED = re.compile(r"\W*([A-J])\s*[).:]\s*\S")
+_BRACKETED = re.compile(r"\(([A-J])\)|\b(?:option|choice)\s+([A-J])\b", re.IGNORECASE)
+_AT_END = re.compile(r"\([A-J]\)\W*\Z|\b(?:option|choice)\s+[A-J]\b", re.IGNORECASE)
+_NEGATION = re.compile(r"\b(?:not|isn't|cannot|neither|nor|or|wrong|incorrect|false|either)\b", re.IGNORECASE)
+
+
+def read_choice(answer: str, options: Sequence[str] = ()) -> str | None:
+    """The letter that an answer means; None if it names none, or more than one.
+
+    Args:
+        answer: as extracted: "B", "(b)", "B.", "Option B", "B: a red car", "a red car".
+        options: texts of the options in the order of the letters; without them only letters are understood.
+    """
+    letters = LETTERS[: len(options)] if options else LETTERS
+    text = clean(answer)
+    for candidate in (text, _LEAD.sub("", text, count=1) if _LEAD.match(text) else ""):
+        if not candidate:
+            continue
+        if alone := _ALONE.fullmatch(candidate):
+            return _in(alone[1].upper(), letters)
+        by_text = option_of(candidate, options)
+        if by_text is not None:
+            return by_text
+        if but_not := _BUT_NOT.fullmatch(candidate):
+            return _in(but_not[1], letters)
+        with_text = _WITH_TEXT.fullmatch(candidate) or _IN_BRACKETS.fullmatch(candidate)
+        if with_text:
+            *spellings, rest = with_text.groups()
+            letter = next(filter(None, spellings))
+            named = option_of(rest, options)
+            if named is not None:  # "A. <text of B>": no telling which is meant
+                return letter if named == letter else None
+            if _LETTER_LIST.fullmatch(rest) or _FURTHER.search(rest) or _FURTHER.match(candidate[1:]):
+                return None
+            others = set((_LABEL if candidate[1:2] in ".:)" or candidate[0] in "([" else _CAPITAL).findall(rest))
+            return None if others - {letter, "I"} or _ABOUT.match(rest) else _in(letter, letters)
+        # "B red" and "red (B)" only where both are the same option
+        if (behind := _BEFORE_LETTER.fullmatch(candidate)) and option_of(behind[1], options) == behind[2].upper():
+            return behind[2].upper()
+        if candidate[:1] in letters and candidate[1:2] == " " and option_of(candidate[2:], options) == candidate[0]:
+            return candidate[0]
+    return None
+
+
+def read_choice_in_sentence(sentence: str, options: Sequence[str] = ()) -> str | None:
+    """The letter that a sentence of the model names, for answers that are not marked.
+
+    "So it is to the left (B)." names one; a bare letter in prose is no name, nor are two, nor one that is denied.
+    """
+    whole = read_choice(sentence, options)
+    if whole is not None:
+        return whole
+    text = clean(sentence)
+    named = {(match[1] or match[2]).upper() for match in _BRACKETED.finditer(text)}
+    if len(named) != 1 or _NEGATION.search(text) or not _AT_END.search(text):
+        return None
+    return _in(named.pop(), LETTERS[: len(options)] if options else LETTERS)
+
+
+def lists_options(message: str) -> bool:
+    """Whether the last two lines each begin with a letter of their own: the options repeated, not an answer."""
+    lines = [line for line in message[-2000:].splitlines() if line.strip()][-2:]
+    labels = {match[1] for match in map(_LISTED.match, lines) if match}
+    return len(labels) == 2
+
+
+def option_of(text: str, options: Sequence[str]) -> str | None:
+    """The letter of the only option with this text, or this number; None if there is none, or several."""
+    found = [letter for letter, option in zip(LETTERS, options, strict=False) if exact(text, option)]
+    if not found and options and (said := read_number(text)) is not None:
+        numbers = zip(LETTERS, map(read_number, options), strict=False)
+        found = [letter for letter, number in numbers if number and same_number(said, number, Closeness())]
+    return found[0] if len(found) == 1 else None
+
+
+def truth_letter(truth: str, options: Sequence[str] = ()) -> str | None:
+    """The letter of a ground truth: written as "B", "(B)", "B. text", or as the text of an option."""
+    alone = _ALONE.fullmatch(clean(truth))
+    if alone and (not options or alone[1].upper() in LETTERS[: len(options)]):
+        return alone[1].upper()
+    return read_choice(truth, options)
+
+
+def choice_correct(answer: str, truth: str, options: Sequence[str] = (), *, marked: bool = True) -> bool:
+    """Whether an answer is the right choice.
+
+    A lone letter is read as a letter even where an option's text is that letter. Options with one and the same text
+    are told apart by their letters only, except that the text itself is right if the true option has it.
+
+    Args:
+        marked: False for the last line of a message, which may be a sentence around the letter.
+    """
+    wanted = truth_letter(truth, options)
+    if wanted is None:  # several letters, or a text that is no option
+        return _all_letters(answer) == _all_letters(truth) is not None or exact(answer, truth)
+    said = read_choice(answer, options) if marked else read_choice_in_sentence(answer, options)
+    if said is not None:
+        return said == wanted
+    index = LETTERS.index(wanted)
+    return index < len(options) and exact(answer, options[index])
+
+
+def several_letters_correct(answer: str, truth: str) -> bool:
+    """Whether "A, C" or "A and C" is given for the letters "AC"; only a list is, since "CA" may be a line's name."""
+    answer = clean(answer)
+    return bool(re.search(r"[,;&\s]", answer)) and _all_letters(answer) == _all_letters(truth) is not None
+
+
+def _all_letters(text: str) -> frozenset[str] | None:
+    """The letters of "A, C", "AC" or "A and C"; None for anything else."""
+    text = clean(text)
+    if _LETTER_LIST.fullmatch(text):
+        return frozenset(re.findall(r"\b[A-J]\b", text)) or None
+    return frozenset(text) if re.fullmatch(r"[A-J]{2,10}", text) and len(set(text)) == len(text) else None
+
+
+def _in(letter: str, letters: str) -> str | None:
+    return letter if letter in letters else None

@@ -1,0 +1,204 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Equality of mathematical answers: numbers, tuples, sets, ratios, times, equations, then LaTeX by math-verify."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from recipe.axpo.scoring import latex
+from recipe.axpo.scoring.number import Closeness, read_number, same_colon, same_number
+from recipe.axpo.scoring.text import clean, exact
+
+MAX_ITEMS = 20
+MAX_LATEX_CHARS = 300
+_CLOSING = {"(": ")", "[": "]", "{": "}"}
+_SEPARATOR_WORD = re.compile(r"\s*(?:,\s*)?\b(?:and|or)\b\s*")
+_FUNCTIONS = (
+    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln exp lim max min mod gcd lcm sqrt pi frac and"
+).split()
+_WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{3,}")
+_MATHS = re.compile(r"\d|\\[a-zA-Z]+|[-+*/^=<>]")
+_GROUPED = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_ASSIGNED = re.compile(
+    r"\s*(?:[a-zA-Z]{1,3}(?:_\{?\w{1,5}\}?)?'?(?:\([a-zA-Z0-9]\))?|\\[a-zA-Z]+(?:\s*[A-Z0-9]{1,3})?|m?\s*\\angle\s*[A-Z0-9]{1,3}"
+    r"|[a-zA-Z ]{3,40})\s*"
+)
+_FUNCTION_OF = re.compile(r"\s*(?:y|[a-zA-Z]\s*\(\s*[a-z]\s*\))\s*=([^=<>]+)")
+_NUMBER_OF = re.compile(r"\s*([a-zA-Z])\s*=[^=a-zA-Z]*")
+
+
+@dataclass(frozen=True)
+class _Rules:
+    closeness: Closeness
+    ordered: bool
+    budget: latex.Budget
+
+
+def math_equal(
+    said: str, truth: str, closeness: Closeness, *, ordered: bool = False, budget: latex.Budget | None = None
+) -> bool:
+    """Whether an answer has the value of the truth.
+
+    Args:
+        ordered: bare lists ("69, 51, 59") are tuples. Those in round or square brackets always are, those in braces
+            are sets, whatever this says.
+        budget: time for math-verify, shared by all comparisons of a response.
+
+    Raises:
+        ToolInfrastructureError: of kind "latex", see `latex.equal`.
+    """
+    rules = _Rules(closeness, ordered, budget or latex.Budget())
+    return _equal(_repair(clean(said)), _repair(clean(truth)), rules, 0)
+
+
+def _repair(text: str) -> str:
+    """Braces that LaTeX does not show."""
+    while text.startswith("{") and text.endswith("}") and _closes_at_end(text) and "," not in text:
+        text = text[1:-1].strip()
+    return text.replace(r"\lbrace", r"\{").replace(r"\rbrace", r"\}").strip()
+
+
+def _equal(said: str, truth: str, rules: _Rules, depth: int) -> bool:
+    if not said or not truth:
+        return False
+    if exact(said, truth):
+        return True
+    names = [_NUMBER_OF.fullmatch(text) for text in (said, truth)]
+    if all(names) and names[0][1] != names[1][1]:
+        return False  # math-verify compares what is assigned, not to what
+    functions = [_FUNCTION_OF.fullmatch(text) for text in (said, truth)]
+    if all(functions):  # f(x) = 2x is y = 2x
+        said, truth = (match[1].strip() for match in functions)
+    if (said := _right_side(said, truth, rules.closeness)) is None:
+        return False
+    truth = _right_side(truth, said, rules.closeness) or truth
+    one, other = read_number(said), read_number(truth)
+    if one is not None and other is not None:
+        return same_number(one, other, rules.closeness)
+    colon = same_colon(said, truth, rules.closeness)
+    if colon is not None:
+        return colon
+    if depth < 2:
+        items = _compare_lists(said, truth, rules, depth)
+        if items is not None:
+            return items
+    return _worth_parsing(said) and _worth_parsing(truth) and latex.equal(said, truth, rules.budget)
+
+
+def _right_side(text: str, other: str, closeness: Closeness) -> str | None:
+    """The value of "x = 5" or "2 + 3 = 5" where the other side states none of an equation.
+
+    None: the equation is wrong in itself ("4 = 5"), so that it proves nothing. "5 = x" and real equations stay.
+    """
+    if "=" in other or "=" not in text or re.search(r"[<>!]=|\\(?:n?e|le|ge)q?\b", text):
+        return text
+    if any(c in text for c in ",;") or " and " in text or " or " in text:
+        return text  # x = 1, y = 2: item by item
+    *left, right = [part.strip() for part in text.split("=")]
+    value = read_number(right)
+    for part in left:
+        number = read_number(part)
+        if number is None:
+            if not _ASSIGNED.fullmatch(part) and not _MATHS.search(part):
+                return text
+        elif value is not None and not same_number(number, value, Closeness(closeness.absolute, closeness.decimals)):
+            return None
+    return right
+
+
+def split_items(text: str) -> tuple[str, list[str], str] | None:
+    """Opening bracket (or ""), items and closing bracket of a list, tuple or set; None if the text is none.
+
+    "(6.000, -4.000)", "69, 51, 59", "\\{1, 2\\}", "x = 1 and y = 2", "3 or 4". "1,234" is a number.
+    """
+    text = text.replace(r"\{", "{").replace(r"\}", "}").strip()
+    opening = closing = ""
+    prefix = re.match(r"[a-zA-Z]{1,3}\s*(?:=|\\in)?\s*(?=[(\[{])", text)
+    if prefix and _closes_at_end(text[prefix.end() :]):  # A(1, 2)
+        text = text[prefix.end() :]
+    if text[:1] in _CLOSING and len(text) > 2 and text[-1] in ")]}" and _closes_at_end(text):
+        opening, closing, text = text[0], text[-1], text[1:-1]
+    if _GROUPED.fullmatch(text):
+        return None
+    text = _SEPARATOR_WORD.sub(",", text)
+    items, start, depth = [], 0, 0
+    for position, character in enumerate(text):
+        if character in "([{":
+            depth += 1
+        elif character in ")]}":
+            depth -= 1
+        elif character in ",;" and depth == 0:
+            items.append(text[start:position].strip())
+            start = position + 1
+    items.append(text[start:].strip())
+    if depth or any(not item for item in items) or len(items) > MAX_ITEMS or (len(items) < 2 and opening != "{"):
+        return None
+    return opening, items, closing
+
+
+def _closes_at_end(text: str) -> bool:
+    """Whether the bracket that opens first is closed by the last character; "[1, 2)" counts."""
+    depth = 0
+    for position, character in enumerate(text):
+        depth += (character in "([{") - (character in ")]}")
+        if depth == 0:
+            return position == len(text) - 1
+    return False
+
+
+def _compare_lists(said: str, truth: str, rules: _Rules, depth: int) -> bool | None:
+    wanted, got = split_items(truth), split_items(said)
+    if wanted is None:
+        return None if got is None or len(got[1]) < 2 else _number_or_nothing(said, truth)
+    if got is None:
+        got = ("", [said], "")
+    if len(got[1]) != len(wanted[1]):
+        return False
+    if wanted[0] and got[0] and (wanted[0], wanted[2]) != (got[0], got[2]):
+        return False  # an open interval is not a closed one
+    kind = wanted[0] or got[0]
+    in_order = kind in ("(", "[") or (not kind and rules.ordered)
+
+    def same(one: str, other: str) -> bool:
+        return _equal(one, other, rules, depth + 1)
+
+    if in_order or any("=" in item for item in wanted[1]) and all("=" not in item for item in got[1]):
+        return all(same(one, other) for one, other in zip(got[1], wanted[1], strict=True))
+    left = list(got[1])
+    for item in wanted[1]:
+        match = next((i for i, one in enumerate(left) if _same_name(one, item) and same(one, item)), None)
+        if match is None:
+            return False
+        del left[match]
+    return True
+
+
+def _number_or_nothing(said: str, truth: str) -> bool | None:
+    """Several values are not one; but only where the truth is known to be one."""
+    return False if read_number(truth) is not None else None
+
+
+def _same_name(one: str, other: str) -> bool:
+    """ "x = 1" is not "y = 1"."""
+    names = [item.partition("=")[0].strip() if "=" in item else None for item in (one, other)]
+    return None in names or names[0] == names[1]
+
+
+def _worth_parsing(text: str) -> bool:
+    """Whether LaTeX equality means anything here: to a parser "cat" is c*a*t, and so the same as "act"."""
+    if len(text) > MAX_LATEX_CHARS or not _MATHS.search(text):
+        return False
+    return all(word.casefold() in _FUNCTIONS for word in _WORD.findall(text))
