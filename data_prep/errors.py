@@ -22,3 +22,7 @@ class OptionError(ValueError):
     def __init__(self, option: str, message: str):
         super().__init__(f"{option}: {message}")
         self.option = option
+
+
+class DataError(RuntimeError):
+    """Data that cannot be used: the message names the dataset, what was expected and what was found."""

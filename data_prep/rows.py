@@ -59,6 +59,7 @@ def rl_row(
     ability: str,
     tools: Mapping[str, Mapping[str, Any]],
     system: str | None = None,
+    instruction: str = "",
     extra: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """One row of verl's RL parquet.
@@ -73,6 +74,7 @@ def rl_row(
         ability: free text that verl logs.
         tools: tool name to the arguments of the tool's ``create``; only these tools are offered.
         system: system turn, none by default.
+        instruction: last paragraph of the user's turn; no part of ``extra_info.question``.
         extra: further entries of ``extra_info``.
 
     Returns:
@@ -87,7 +89,8 @@ def rl_row(
         raise ValueError(
             f"row {index} of {data_source}: {question.count(IMAGE_PLACEHOLDER)} placeholders, {len(images)} images"
         )
-    prompt = [{"role": "user", "content": question}]
+    content = f"{question}\n\n{instruction}" if instruction else question
+    prompt = [{"role": "user", "content": content}]
     if system is not None:
         prompt.insert(0, {"role": "system", "content": system})
     # parquet cannot store an empty struct, so tools without arguments are left out here

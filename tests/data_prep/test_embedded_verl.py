@@ -48,7 +48,7 @@ def test_rl_rows_load_and_are_scaled_for_the_model_only(files, processor):
 
     config = OmegaConf.create(
         {"cache_dir": str(files), "max_prompt_length": 256, "filter_overlong_prompts": True, "return_raw_chat": True,
-         "filter_overlong_prompts_workers": 1}
+         "filter_overlong_prompts_workers": None}  # a fork hangs after another test has used torch's threads
     )  # fmt: skip
     dataset = RLHFDataset(str(files / "train.parquet"), processor.tokenizer, config, processor)
     assert len(dataset) == 4

@@ -83,6 +83,15 @@ def text(world: World, row: Row) -> str:
     return world.tokenizer.decode(row.ids("responses"))
 
 
+def check_features(world: World, row: Row) -> int:
+    """Placeholder tokens of a row against the features its images have; returns the number of images."""
+    pad = world.tokenizer.convert_tokens_to_ids("<|image_pad|>")
+    grids = row.fields["multi_modal_inputs"]["image_grid_thw"]
+    merged = world.processor.image_processor.merge_size**2
+    assert row.ids("input_ids").count(pad) == sum(int(grid.prod()) // merged for grid in grids)
+    return len(grids)
+
+
 def owners(run: Run, question: str, row: Row) -> list[tuple[int, int] | None]:
     """For each response token: (request, index into its answer), or None where no model wrote it."""
     start, length = len(row.ids("prompts")), len(row.ids("responses"))

@@ -15,14 +15,10 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
-import yaml
-from PIL import Image, ImageDraw
 
 from recipe.axpo.advantage import Role
-from tests.stack.forced.checks import row_of, text, tree
+from tests.stack.forced.checks import check_features, row_of, text, tree
 from tests.stack.forced.script import (
     Question,
     answer,
@@ -31,75 +27,11 @@ from tests.stack.forced.script import (
     rest_of_tool_call,
     tool_call,
 )
-from tests.stack.forced.world import AXPOAgentLoopManager, K
-from verl_ext.cpu.env import REPO_ROOT
+from tests.stack.forced.world import K
 
 pytestmark = pytest.mark.stack
 
 TOOLS = ("image_zoom_in", "python", "tavily-search", "image_search")
-SMALL = {"min_pixels": 4096, "max_pixels": 16384}
-DOCUMENTS = [
-    {"title": "Comets", "url": "http://a.test/1", "text": "A comet is a body of ice and dust with a tail."},
-    {"title": "Bread", "url": "http://a.test/2", "text": "Bread is baked from flour, water and salt."},
-    {"title": "Bridges", "url": "http://a.test/3", "text": "A bridge carries a road over a river."},
-]
-
-
-@pytest.fixture(scope="module")
-def tools(world, tmp_path_factory):
-    """The variants "tools" (fork at the first call) and "tools_last", with every tool on backends of this machine."""
-    folder = tmp_path_factory.mktemp("tools")
-    corpus = folder / "corpus.jsonl"
-    corpus.write_text("".join(json.dumps(document) + "\n" for document in DOCUMENTS))
-    pictures = folder / "pictures"
-    pictures.mkdir()
-    for i in range(4):
-        image = Image.new("RGB", (160, 120), "white")
-        ImageDraw.Draw(image).ellipse((20 * i, 10, 20 * i + 60, 90), fill=("red", "green", "blue", "black")[i])
-        image.save(pictures / f"disc_{i}.png")
-    options = {
-        "image_zoom_in": SMALL | {"min_pixels": 16384},
-        "python": SMALL | {"code_timeout_s": 10.0, "max_concurrency": 2},
-        "tavily-search": {"backend": "bm25", "corpus": str(corpus), "index_dir": str(folder), "max_result_tokens": 64},
-        "image_search": {
-            "backend": "offline",
-            "folder": str(pictures),
-            "max_distance": 64,
-            "max_results": 2,
-            "max_pixels": 4096,
-        },
-    }
-    configured = []
-    for name in TOOLS:
-        (tool,) = yaml.safe_load((REPO_ROOT / "tools" / f"{name}.yaml").read_text())["tools"]
-        # every prompt carries the schemas, and this model's has little room
-        function = tool["tool_schema"]["function"]
-        function["description"] = name
-        for parameter in function["parameters"]["properties"].values():
-            parameter.pop("description", None)
-        configured.append({**tool, "config": {"type": "native", **options[name]}})
-    path = folder / "tools.yaml"
-    path.write_text(yaml.safe_dump({"tools": configured}))
-    overrides = (
-        f"actor_rollout_ref.rollout.multi_turn.tool_config_path={path}",
-        "data.max_prompt_length=1024",
-        "data.max_response_length=1024",
-        "actor_rollout_ref.rollout.max_model_len=2048",
-    )
-    world.variants["tools"] = (AXPOAgentLoopManager, overrides)
-    world.variants["tools_last"] = (AXPOAgentLoopManager, (*overrides, "axpo.fork=last"))
-    return world
-
-
-def check_features(world, row) -> int:
-    """Placeholder tokens of a row against the features its images have; returns the number of images."""
-    pad = world.tokenizer.convert_tokens_to_ids("<|image_pad|>")
-    grids = row.fields["multi_modal_inputs"]["image_grid_thw"]
-    merged = world.processor.image_processor.merge_size**2
-    assert row.ids("input_ids").count(pad) == sum(int(grid.prod()) // merged for grid in grids)
-    return len(grids)
-
-
 ZOOM = {"bbox_2d": [0, 0, 250, 250], "label": "corner", "img_idx": 0}
 DRAW = {"code": "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nprint('size', images[0].size)"}
 

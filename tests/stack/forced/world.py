@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 import tempfile
 import time
@@ -55,6 +56,7 @@ COMMON = (
     f"actor_rollout_ref.rollout.multi_turn.tool_config_path={REPO_ROOT / 'tests/stack/forced/tools.yaml'}",
     "data.max_response_length=384",
     "data.filter_overlong_prompts=false",
+    "reward.custom_reward_function.reward_kwargs.judge.fallback=rules",
 )
 VARIANTS = {
     "axpo": (AXPOAgentLoopManager, ("actor_rollout_ref.rollout.agent.num_workers=2",)),
@@ -197,16 +199,24 @@ class World:
                 raise TimeoutError(f"waited {timeout:.0f} s for {what}")
             time.sleep(0.02)
 
-    def _batch(self, questions: Sequence[Question], agent: str):
+    @staticmethod
+    def _embedded_row(index: int, question: Question) -> dict[str, Any]:
+        scene = make_scene("colour", SceneConfig(), scene_rng(0, "train", index))
+        row = embedded_rl_row(scene, "train", index)
+        row["prompt"][0]["content"] = f"<image>\n{scene.question}"
+        row["extra_info"]["tool_selection"] = list(question.tools)
+        return row
+
+    def _batch(self, questions: Sequence[Question], agent: str, given: Sequence[dict[str, Any]] | None):
         """The batch as ``PPOTrainer._next_train_batch`` hands it over, and each question's right answer."""
         rows, answers = [], {}
         for index, question in enumerate(questions):
-            scene = make_scene("colour", SceneConfig(), scene_rng(0, "train", index))
-            row = embedded_rl_row(scene, "train", index)
-            row["prompt"][0]["content"] = f"<image>\nCase {question.name}: {scene.question}"
-            row["extra_info"]["tool_selection"] = list(question.tools)
+            row = copy.deepcopy(given[index]) if given else self._embedded_row(index, question)
+            row["extra_info"]["index"] = index  # sessions are seeded by it
+            user = row["prompt"][-1]
+            user["content"] = f"Case {question.name}: {user['content']}"  # the engine knows a question by its name
             rows.append({**row, "agent_name": agent})
-            answers[question.name] = scene.answer
+            answers[question.name] = row["reward_model"]["ground_truth"]
         path = self.folder / f"{uuid.uuid4().hex}.parquet"
         write_parquet(rows, path)
         dataset = RLHFDataset(str(path), self.tokenizer, self.config.data, self.processor)
@@ -216,11 +226,13 @@ class World:
         tu.assign_non_tensor_data(batch, "global_steps", self.step)
         return batch, answers
 
-    def run(self, questions: Sequence[Question], variant: str = "axpo") -> Run:
-        """Roll one batch out and collect all there is to see."""
+    def run(
+        self, questions: Sequence[Question], variant: str = "axpo", rows: Sequence[dict[str, Any]] | None = None
+    ) -> Run:
+        """Roll one batch out and collect all there is to see; ``rows`` of a dataset instead of the embedded task's."""
         manager = self.manager(variant)
         self.step += 1
-        batch, answers = self._batch(questions, "tool_agent" if variant == "stock" else "axpo_tool_agent")
+        batch, answers = self._batch(questions, "tool_agent" if variant == "stock" else "axpo_tool_agent", rows)
         script = {question.name: question for question in questions}
         ray.get(self.engine.load.remote(script, answers, self.max_length[variant]))
         uids = dict(zip(answers, batch["uid"], strict=True))

@@ -1,0 +1,75 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""HR-Bench: 200 questions about 4K or 8K images, each with its four options in four cyclic orders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from data_prep.core import Context, Dataset, Drop, Part, Row, format_options, option_letter
+from data_prep.core.images import base64_bytes
+
+
+def rows(source: Mapping[str, Any], context: Context) -> Row:
+    """One question in one order of its options.
+
+    Raises:
+        Drop: no image, fewer than two options, or an answer that is none of them.
+    """
+    given = [source[letter] for letter in "ABCD"]
+    options = [option.strip() for option in given if option is not None]
+    if len(options) < 2 or None in given[: len(options)]:
+        raise Drop("options not found", str(given))
+    truth = (source["answer"] or "").strip()
+    letter = option_letter(truth, options) if truth else ""
+    if letter is None:
+        raise Drop("answer is no option", f"{truth!r} of {options}")
+    if not source["image"]:
+        raise Drop("missing image")
+    meta = {
+        "category": source["category"],
+        "cycle": str(source["cycle_category"]),
+        "index": source["index"],
+    }
+    question = f"{source['question']}\n{format_options(options)}"
+    image = base64_bytes(source["image"])
+    return Row(question, letter, [image], {"type": "choice", "options": options}, meta)
+
+
+def hrbench(size: str) -> Dataset:
+    """``4k`` or ``8k``."""
+    return Dataset(
+        name=f"hrbench_{size}",
+        help=f"HR-Bench {size.upper()}: 200 questions x 4 option orders; accuracy is the mean over the orders.",
+        licence='"other" on the dataset card',
+        ability="perception",
+        parts={
+            f"hrbench_{size}": Part(
+                "DreamMr/HR-Bench", config="hrbench_version_split", split=f"hrbench_{size}", rows=800, loose=True
+            )
+        },
+        columns={
+            "index": "int|str",
+            "question": "str",
+            "answer": "str?",
+            "category": "str",
+            **dict.fromkeys("ABCD", "str?"),
+            "cycle_category": "str|int",
+            "image": "str?",
+        },
+        rows=rows,
+        # whether the index goes on counting over the orders is not documented: with the order it is unique either way
+        id_columns=("index", "cycle_category"),
+    )

@@ -1,0 +1,104 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Math-VR: problems with up to eight images, or none, and answers of several parts."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from data_prep.core import SLOT, Context, Dataset, Drop, Part, Row
+
+IMAGES = 8
+_TAG = re.compile(r"<image(\d+)>")
+
+
+def as_list(value: Any) -> list[str]:
+    """Answers as texts, from a list, a JSON list or a plain text: the card does not say which the column holds."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value) if value.lstrip().startswith("[") else value
+        except ValueError:
+            pass
+    values = value if isinstance(value, list) else [value]
+    return [str(entry).strip() for entry in values if entry is not None and str(entry).strip()]
+
+
+def place_images(question: str, images: Mapping[int, bytes]) -> tuple[str, list[bytes]]:
+    """Slots where tags first stand, in the order of the text; images that no tag names go in front.
+
+    Raises:
+        Drop: a tag without an image.
+    """
+    order: list[int] = []
+
+    def slot(match: re.Match) -> str:
+        number = int(match.group(1))
+        if number not in images:
+            raise Drop("missing image", f"tag <image{number}>, images {sorted(images)}")
+        if number in order:
+            return f"[image {order.index(number) + 1}]"
+        order.append(number)
+        return SLOT
+
+    text = _TAG.sub(slot, question)
+    untold = [number for number in images if number not in order]
+    text = f"{SLOT}\n" * len(untold) + text
+    return text, [images[number] for number in [*untold, *order]]
+
+
+def rows(source: Mapping[str, Any], context: Context) -> Row:
+    """One problem.
+
+    Raises:
+        Drop: a tag without an image.
+    """
+    found = {i: source.get(f"image{i}") for i in range(1, IMAGES + 1)}
+    images = {i: context.image(value) for i, value in found.items() if value is not None}
+    question, ordered = place_images(source["question"], images)
+    answers = as_list(source["answers"])
+    meta = {
+        "category": source["category"],
+        "answers": answers,
+        **{
+            key: source.get(key) for key in ("number_of_answers", "total_score", "scoring_points", "scores")
+        },
+    }  # fmt: skip
+    hint = f"There are {len(answers)} answers to give." if len(answers) > 1 else ""
+    return Row(question, "; ".join(answers), ordered, {"type": "judge"}, meta, hint=hint)
+
+
+DATASET = Dataset(
+    name="math_vr",
+    help="Math-VR (English): problems that call for drawing, scored by a judge with a rubric.",
+    licence="apache-2.0",
+    ability="math",
+    parts={"test": Part("gogoduan/Math-VR-bench", split="test", rows="1000 to 3000, sources differ")},
+    columns={
+        "id": "str|int",
+        "question": "str",
+        **{f"image{i}": "~image?" for i in range(2, IMAGES + 1)},
+        "image1": "image?",
+        "category": "str",
+        "answers": "any",
+        "number_of_answers": "~any",
+        "total_score": "~any",
+        "scoring_points": "~any",
+        "scores": "~any",
+    },
+    rows=rows,
+    id_columns=("id",),
+)

@@ -1,0 +1,82 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""MMSearch, end to end: questions for a search engine, 171 of 300 with an image. Its answers age."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from data_prep.benchmarks import search_options
+from data_prep.core import Context, Dataset, Part, Row
+
+
+def _aliases(value: Any) -> list[str]:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = [value]
+    value = value if isinstance(value, list) else [] if value is None else [value]
+    return [str(entry).strip() for entry in value if str(entry).strip()]
+
+
+def rows(source: Mapping[str, Any], context: Context) -> Iterable[Row]:
+    """One question; none if only rows with an image are kept and it has none.
+
+    ``image_search_result`` and ``gt_requery`` are not even read: both give parts of the answer away.
+    """
+    images = [context.image(source["query_image"])] if source["query_image"] is not None else []
+    if not images and context.options["keep"] == "images":
+        return []
+    scoring = {"type": context.options["scoring"], "aliases": _aliases(source["alternative_gt_answers"])}
+    meta = {key: None if source[key] is None else str(source[key]) for key in ("area", "subfield", "timestamp")}
+    return [Row(source["query"], source["gt_answer"], images, scoring, {**meta, "has_image": bool(images)})]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which rows to keep, how they are scored, and image search."""
+    parser.add_argument("--keep", choices=("all", "images"), default="all", help="all rows, or those with an image")
+    parser.add_argument(
+        "--scoring",
+        choices=("judge", "f1"),
+        default="judge",
+        help="by a judge as in papers on agents, or by the benchmark's own token F1",
+    )
+    search_options.add_arguments(parser)
+
+
+DATASET = Dataset(
+    name="mmsearch",
+    help="MMSearch (end2end): questions for a search engine, 171 of 300 with an image.",
+    licence="unconfirmed",
+    ability="search",
+    parts={"end2end": Part("CaraJ/MMSearch", config="end2end", split="end2end", rows=300)},
+    columns={
+        "sample_id": "str|int",
+        "query": "str",
+        "query_image": "image?",
+        "area": "any",
+        "subfield": "any",
+        "timestamp": "any",
+        "gt_answer": "str?",
+        "alternative_gt_answers": "list[str]|str?",
+    },
+    rows=rows,
+    id_columns=("sample_id",),
+    add_arguments=add_arguments,
+    added_tools=search_options.added_tools,
+)

@@ -1,0 +1,122 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""V*: small details in large photographs; the labelled form, or the original, whose first option is always right."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from data_prep.core import Context, Dataset, Drop, Part, Row, format_options, inline_options, option_letter
+from data_prep.errors import DataError
+
+CATEGORIES = ("direct_attributes", "relative_position")
+_TAIL = re.compile(r"\s*Answer with the option'?s letter[^\n]*$", re.IGNORECASE)
+
+
+def shuffled(options: list[str], row_id: str, seed: int) -> tuple[list[str], str]:
+    """Options in another order and the letter of the one that came first; depends on the seed and the id only."""
+    order = list(range(len(options)))
+    random.Random(f"{seed}/{row_id}").shuffle(order)
+    return [options[i] for i in order], chr(65 + order.index(0))
+
+
+def read_original(folder: Path, part: str, options: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """Rows of the original files, ``<category>/<name>.json`` beside an image, in the labelled form's columns.
+
+    Returns:
+        None if the folder is not in that form.
+
+    Raises:
+        DataError: a file without question or options, or without an image.
+    """
+    files = [file for category in CATEGORIES for file in sorted((folder / category).glob("*.json"))]
+    if not files:
+        return None
+    rows = []
+    for file in files:
+        entry = json.loads(file.read_text())
+        if not isinstance(entry, dict) or not isinstance(entry.get("question"), str) or not entry.get("options"):
+            found = sorted(entry) if isinstance(entry, dict) else type(entry).__name__
+            raise DataError(f"vstar: {file} needs 'question' and 'options', found {found}")
+        images = [
+            f for f in sorted(file.parent.glob(f"{file.stem}.*")) if f.suffix.lower() in (".jpg", ".jpeg", ".png")
+        ]
+        if len(images) != 1:
+            raise DataError(f"vstar: {file} has {len(images)} images beside it")
+        row_id = f"{file.parent.name}/{file.stem}"
+        choices, letter = shuffled([str(o) for o in entry["options"]], row_id, options.get("shuffle_seed", 0))
+        rows.append(
+            {
+                "image": str(images[0].relative_to(folder)),
+                "text": f"{entry['question']}\n{format_options(choices)}",
+                "category": file.parent.name,
+                "label": letter,
+                "question_id": row_id,
+            }
+        )
+    return rows
+
+
+def rows(source: Mapping[str, Any], context: Context) -> Row:
+    """One question.
+
+    Raises:
+        Drop: no image, options that cannot be told apart, or a label that is none of them.
+    """
+    text = _TAIL.sub("", source["text"].strip()).replace("<image>", "").strip()
+    found = inline_options(text)
+    if found is None:
+        raise Drop("options not found", text)
+    stem, options = found
+    label = (source["label"] or "").strip()
+    letter = option_letter(label, options) if label else ""
+    if letter is None:
+        raise Drop("answer is no option", f"{label!r} of {options}")
+    scoring = {"type": "choice", "options": options}
+    image = context.image(source["image"])
+    return Row(f"{stem}\n{format_options(options)}", letter, [image], scoring, {"category": source["category"]})
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which form to read."""
+    parser.add_argument("--form", choices=("labelled", "original"), default="labelled", help="repository on the Hub; "
+        "a local folder shows its form itself")  # fmt: skip
+    parser.add_argument("--shuffle-seed", type=int, default=0, help="order of the options of the original form")
+
+
+def select_part(part: Part, options: Mapping[str, Any]) -> Part:
+    """The repository of the form."""
+    return replace(part, hub_id="craigwu/vstar_bench", loose=True) if options.get("form") == "original" else part
+
+
+DATASET = Dataset(
+    name="vstar",
+    help="V*: attributes and positions of small objects in large photographs.",
+    licence="unconfirmed",
+    ability="perception",
+    parts={"test": Part("lmms-lab/vstar-bench", split="test", rows=191)},
+    columns={"image": "image|str", "text": "str", "category": "str", "label": "str?", "question_id": "str|int"},
+    rows=rows,
+    id_columns=("question_id",),
+    add_arguments=add_arguments,
+    index=read_original,
+    select_part=select_part,
+)

@@ -1,0 +1,81 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Several datasets in one command, and the list of all."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from data_prep.core.cli import run_options
+from data_prep.errors import DataError, OptionError
+from data_prep.registry import REGISTRY, load_dataset_spec
+
+
+def list_datasets() -> str:
+    """Names, Hub ids, rows and licences as a table."""
+    table = [("name", "Hub id", "rows", "licence")]
+    for name in REGISTRY:
+        dataset = load_dataset_spec(name)
+        ids = ", ".join(dict.fromkeys(part.hub_id for part in dataset.parts.values()))
+        counts = [part.rows for part in dataset.parts.values()]
+        rows = f"{len(counts)} x {counts[0]}" if len(counts) > 1 and len(set(counts)) == 1 else ""
+        table.append((name, ids, rows or " + ".join(map(str, counts)), dataset.licence))
+    widths = [max(len(row[i]) for row in table) for i in range(4)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in table)
+
+
+def _source_of(root: str | None, name: str) -> str | None:
+    if root is None:
+        return None
+    folder = Path(root).expanduser()
+    if not folder.is_dir():
+        raise OptionError("--source", f"{root} is no folder")
+    if (folder / name).is_dir():
+        return str(folder / name)
+    if any((folder / part.hub_id.split("/")[-1]).is_dir() for part in load_dataset_spec(name).parts.values()):
+        return str(folder)
+    raise DataError(f"{name}: {root} holds no folder {name} and none named like its repository")
+
+
+def run_many(args: argparse.Namespace, names: Iterable[str]) -> int:
+    """Prepare datasets into ``--output``/<name>; one that fails does not stop the others.
+
+    Returns:
+        0, or 1 if any failed; the last lines on stderr name those.
+
+    Raises:
+        OptionError: an option that is wrong for all.
+    """
+    from data_prep.core.run import prepare
+
+    failed, root = {}, args.output
+    if root.exists() and not root.is_dir():
+        raise OptionError("--output", f"{root} is not a folder")
+    for name in names:
+        dataset = load_dataset_spec(name)
+        mine = argparse.Namespace(**{**vars(args), "output": root / name})
+        try:
+            mine.source = _source_of(args.source, name)
+            prepare(dataset, run_options(mine, dataset))
+        except OptionError:
+            raise
+        except Exception as error:  # whatever it is, the other datasets are still wanted
+            failed[name] = error
+            print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
+    for name, error in failed.items():
+        print(f"failed: {name}: {error}", file=sys.stderr)
+    return int(bool(failed))

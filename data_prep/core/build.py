@@ -1,0 +1,195 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""From a source row to rows of verl, and a range of source rows to one shard."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from data_prep.abilities import ABILITIES, instruction, select_tools
+from data_prep.core.images import PIL_LIMIT, BadImage, check_image
+from data_prep.core.load import Loaded
+from data_prep.core.parquet import RowWriter
+from data_prep.core.spec import Context, Dataset, Drop, Row
+from data_prep.core.text import neutralise, with_placeholders
+from data_prep.errors import DataError
+from data_prep.rows import IMAGE_PLACEHOLDER, image_entry, rl_row
+
+NAMED_DROPS = 50  # ids per reason that a manifest lists
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What decides how rows look; part of a shard's identity.
+
+    Attributes:
+        on_error: ``drop`` counts a bad row, ``stop`` raises at it.
+        max_image_pixels: area in pixels of the largest image that is taken.
+        tools: names for every row instead of the ability's.
+        system: system turn instead of the ability's; empty for none.
+        seed: of everything that is drawn.
+        params: the dataset's own options.
+    """
+
+    on_error: str = "drop"
+    max_image_pixels: int = PIL_LIMIT
+    tools: tuple[str, ...] | None = None
+    system: str | None = None
+    seed: int = 0
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False)
+
+
+def build_row(dataset: Dataset, row: Row, context: Context, index: int, options: BuildOptions) -> dict[str, Any]:
+    """One row in verl's layout.
+
+    Raises:
+        Drop: empty answer or question, a bad image, placeholders that do not match the images.
+    """
+    answer = (row.answer or "").strip()
+    if not answer:
+        raise Drop("empty answer")
+    if not row.question.strip():
+        raise Drop("empty question")
+    for number, image in enumerate(row.images):
+        try:
+            check_image(image, options.max_image_pixels)
+        except BadImage as error:
+            raise Drop(error.reason, f"image {number}: {error}") from error
+    ability = row.ability or dataset.ability
+    system = ABILITIES[ability].system if options.system is None else options.system
+    added = dataset.added_tools(options.params) if dataset.added_tools else ()
+    tools = select_tools(ability, len(row.images), options.tools, added)
+    closing = " ".join(text for text in (row.hint, instruction(ability, row.scoring.get("type", ""))) if text)
+    try:
+        built = rl_row(
+            data_source=row.data_source or dataset.data_source,
+            question=with_placeholders(row.question.strip(), IMAGE_PLACEHOLDER),
+            instruction=closing,
+            images=[image_entry(image) for image in row.images],
+            ground_truth=answer,
+            split=context.part,
+            index=index,
+            ability=ability,
+            tools={name: {} for name in tools},
+            system=neutralise(system) if system else None,
+            extra={"id": row.id or context.id, "scoring": _json(row.scoring), "meta": _json(row.meta)},
+        )
+    except ValueError as error:
+        raise Drop("placeholders do not match images", str(error)) from error
+    return built
+
+
+@dataclass
+class ShardResult:
+    """Counts of one shard, kept beside it as JSON."""
+
+    rows_in: int = 0
+    rows_out: int = 0
+    dropped: Counter = field(default_factory=Counter)
+    dropped_ids: dict[str, list[str]] = field(default_factory=dict)
+    ids: list[str] = field(default_factory=list)
+
+    def drop(self, reason: str, row_id: str) -> None:
+        """Count a source row that gave nothing."""
+        self.dropped[reason] += 1
+        named = self.dropped_ids.setdefault(reason, [])
+        if len(named) < NAMED_DROPS:
+            named.append(row_id)
+
+
+def build_rows(
+    dataset: Dataset,
+    part: str,
+    loaded: Loaded,
+    span: range,
+    duplicates: frozenset[int],
+    options: BuildOptions,
+    result: ShardResult,
+) -> Iterator[dict[str, Any]]:
+    """Rows of a range of source rows; ``result`` is filled on the way.
+
+    Raises:
+        DataError: a bad row, if the options say to stop at one.
+    """
+    for number in span:
+        source = loaded.data[number]
+        row_id = dataset.row_id(source, number)
+        context = Context(part, number, row_id, options.params, options.seed, loaded.root)
+        result.rows_in += 1
+        try:
+            if number in duplicates:
+                raise Drop("duplicate id")
+            made = dataset.rows(source, context)
+            made = [made] if isinstance(made, Row) else list(made)
+            if len(made) > dataset.rows_per_source:
+                raise DataError(f"{dataset.name}: row {row_id} gave {len(made)} rows, not {dataset.rows_per_source}")
+            first = number * dataset.rows_per_source
+            if not made:
+                result.drop("left out by an option", row_id)
+                continue
+            built = [build_row(dataset, row, context, first + k, options) for k, row in enumerate(made)]
+        except (Drop, BadImage) as error:
+            if options.on_error == "stop":
+                detail = error.detail if isinstance(error, Drop) else str(error)
+                raise DataError(
+                    f"{dataset.name}, part {part}, row {number} (id {row_id}): {error.reason}"
+                    f"{': ' + detail if detail else ''}. --on-error drop goes on without such rows"
+                ) from error
+            result.drop(error.reason, row_id)
+            continue
+        for row in built:
+            result.rows_out += 1
+            result.ids.append(row["extra_info"]["id"])
+            yield row
+
+
+def build_shard(
+    dataset: Dataset,
+    part: str,
+    loaded: Loaded,
+    span: range,
+    duplicates: frozenset[int],
+    options: BuildOptions,
+    path: Path,
+) -> int:
+    """Write ``path`` and then ``path`` with ``.json``, whose presence means that the shard is complete.
+
+    Returns:
+        Number of source rows.
+    """
+    result = ShardResult()
+    with RowWriter(path) as writer:
+        for row in build_rows(dataset, part, loaded, span, duplicates, options, result):
+            writer.write(row)
+    done = path.with_suffix(".json")
+    partial = done.with_name(done.name + ".partial")
+    partial.write_text(json.dumps(result.__dict__))
+    os.replace(partial, done)
+    return result.rows_in
+
+
+def read_result(path: Path) -> ShardResult:
+    """Counts of a finished shard."""
+    stored = json.loads(path.with_suffix(".json").read_text())
+    return ShardResult(**{**stored, "dropped": Counter(stored["dropped"])})

@@ -1,0 +1,119 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Command-line options that all datasets share."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from data_prep.abilities import parse_tools
+from data_prep.core.images import PIL_LIMIT
+from data_prep.core.spec import Dataset
+from data_prep.errors import OptionError
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options that do not depend on the dataset."""
+    add = parser.add_argument
+    add("--output", type=Path, required=True, metavar="DIR", help="folder for parquet, manifest and contact sheet")
+    add("--source", metavar="PATH_OR_ID", help="local copy (folder, file, pattern, save_to_disk) or another Hub id")
+    add("--revision", help="commit, branch or tag on the Hub")
+    add("--limit", type=int, metavar="N", help="first N source rows of each part")
+    add("--workers", type=int, default=1, metavar="N", help="processes; the files are the same for any number")
+    add("--on-error", choices=("drop", "stop"), default="drop", help="bad rows: count and go on, or stop")
+    add("--shard-rows", type=int, default=256, metavar="N", help="source rows that an interruption costs at most")
+    add("--max-image-pixels", type=int, default=PIL_LIMIT, metavar="N", help="larger images are bad rows; training "
+        "itself refuses images above the default")  # fmt: skip
+    add("--tools", metavar="A,B", help="tools of every row, instead of those that the ability has")
+    add("--system", metavar="TEXT", help="system turn instead of the ability's; an empty one for none")
+    add("--seed", type=int, default=0, help="of all that is drawn, and of the contact sheet")
+    add("--sheet-rows", type=int, default=12, metavar="N", help="rows on the contact sheet; 0 for no sheet")
+    add("--cache-dir", metavar="DIR", help="where `datasets` keeps its memory-mapped copy")
+
+
+def add_arguments(parser: argparse.ArgumentParser, dataset: Dataset) -> None:
+    """All options of one dataset's subcommand."""
+    add_common_arguments(parser)
+    names = ",".join(dataset.parts)
+    default = ",".join(dataset.default_parts or dataset.parts)
+    parser.add_argument("--split", default=default, metavar="A,B", help=f"parts to make, of {names}")
+    if dataset.add_arguments:
+        group = parser.add_argument_group(f"options of {dataset.name}")
+        before = set(_destinations(parser))
+        dataset.add_arguments(group)
+        parser.set_defaults(own_options=[d for d in _destinations(parser) if d not in before])
+
+
+def _destinations(parser: argparse.ArgumentParser) -> Iterable[str]:
+    return [action.dest for action in parser._actions]
+
+
+def default_params(dataset: Dataset) -> dict[str, Any]:
+    """The dataset's own options at their defaults."""
+    if not dataset.add_arguments:
+        return {}
+    parser = argparse.ArgumentParser(add_help=False)
+    dataset.add_arguments(parser)
+    return vars(parser.parse_args([]))
+
+
+def run_options(args: argparse.Namespace, dataset: Dataset):
+    """Options of a run from parsed arguments.
+
+    Raises:
+        OptionError: a bad value; nothing has been written then.
+    """
+    from data_prep.core.build import BuildOptions
+    from data_prep.core.run import RunOptions
+
+    for option, least in (("limit", 1), ("workers", 1), ("shard_rows", 1), ("max_image_pixels", 1), ("sheet_rows", 0)):
+        value = getattr(args, option)
+        if value is not None and value < least:
+            raise OptionError("--" + option.replace("_", "-"), f"must be at least {least}, got {value}")
+    names = dataset.default_parts or tuple(dataset.parts)
+    if getattr(args, "split", None) is not None:
+        names = tuple(dict.fromkeys(name.strip() for name in args.split.split(",") if name.strip()))
+    if not names or (unknown := [name for name in names if name not in dataset.parts]):
+        wrong = unknown if names else args.split
+        raise OptionError("--split", f"choose from {', '.join(dataset.parts)}, got {wrong!r}")
+    if args.output.exists() and not args.output.is_dir():
+        raise OptionError("--output", f"{args.output} is not a folder")
+    own = getattr(args, "own_options", None)
+    params = default_params(dataset) if own is None else {name: getattr(args, name) for name in own}
+    build = BuildOptions(
+        args.on_error, args.max_image_pixels, parse_tools(args.tools), args.system, args.seed, params
+    )  # fmt: skip
+    return RunOptions(
+        output=args.output,
+        parts=names,
+        source=args.source,
+        revision=args.revision,
+        limit=args.limit,
+        workers=args.workers,
+        shard_rows=args.shard_rows,
+        sheet_rows=args.sheet_rows,
+        cache_dir=args.cache_dir,
+        build=build,
+    )
+
+
+def run(args: argparse.Namespace, dataset: Dataset) -> int:
+    """Prepare the dataset; errors are the caller's."""
+    from data_prep.core.run import prepare
+
+    prepare(dataset, run_options(args, dataset))
+    return 0

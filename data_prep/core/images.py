@@ -1,0 +1,112 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Images as bytes: fetching them from a column's value and checking that they can be shown to a model."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import threading
+import warnings
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+MAX_ASPECT = 200  # Qwen3-VL's processor refuses more
+# Pixels from which PIL refuses to open an image. Training opens images with this limit, hence the default.
+PIL_LIMIT = 2 * 89_478_485
+_PIL_STATE = threading.Lock()
+
+
+class BadImage(ValueError):
+    """``reason`` is one of a few fixed phrases, the message says more."""
+
+    def __init__(self, reason: str, detail: str):
+        super().__init__(detail)
+        self.reason = reason
+
+
+def image_bytes(value: Any, root: Path | None = None) -> bytes:
+    """Encoded bytes of an undecoded image.
+
+    Args:
+        value: bytes, ``{"bytes", "path"}`` as ``datasets`` gives it, or a path.
+        root: folder that a relative path starts from; paths that leave it are refused.
+
+    Raises:
+        ValueError: nothing there, or a path outside the folder.
+    """
+    if isinstance(value, dict):
+        value = value.get("bytes") or value.get("path")
+    if isinstance(value, bytes | bytearray) and value:
+        return bytes(value)
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"no image: {type(value).__name__}")
+    if root is None:
+        raise ValueError(f"{value}: a path without a folder to look in")
+    path = (root / value).resolve()
+    if not path.is_relative_to(root.resolve()):
+        raise ValueError(f"{value} leaves {root}")
+    if not path.is_file():
+        raise ValueError(f"{path} does not exist")
+    return path.read_bytes()
+
+
+def base64_bytes(text: str) -> bytes:
+    """Bytes of a base64 string, with or without ``data:image/...;base64,`` in front.
+
+    Raises:
+        BadImage: not base64.
+    """
+    body = text.split(",", 1)[1] if text.startswith("data:") else text
+    try:
+        return base64.b64decode("".join(body.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadImage("corrupt image", f"not base64: {error}") from error
+
+
+def check_image(data: bytes, max_pixels: int = PIL_LIMIT) -> tuple[int, int]:
+    """Decode an image to the end.
+
+    Args:
+        data: encoded image.
+        max_pixels: area in pixels; larger images are refused before they are decoded.
+
+    Returns:
+        Width and height in pixels.
+
+    Raises:
+        BadImage: it cannot be decoded, is too large, or too long and thin for the processor.
+    """
+    # PIL's own limit is global; ours replaces it while the header is read
+    with _PIL_STATE, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            with Image.open(io.BytesIO(data)) as image:
+                width, height = image.size
+                if width * height > max_pixels:
+                    raise BadImage("image over the pixel limit", f"{width} x {height} px, limit {max_pixels} px")
+                image.load()
+        except BadImage:
+            raise
+        except Exception as error:  # a decoder may raise nearly anything on broken bytes
+            raise BadImage("corrupt image", f"{type(error).__name__}: {error}") from error
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise BadImage("aspect ratio over 200", f"{width} x {height} px")
+    return width, height

@@ -1,0 +1,54 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Parquet files whose row groups are too large to be read at once."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+LARGE_GROUP = 128 << 20  # bytes; ``datasets`` holds a row group in memory about twice
+ROWS = 16
+
+
+def in_small_groups(file: Path, cache_dir: str | None) -> Path:
+    """The file itself, or a copy of it in row groups of 16 rows if a group of it is over 128 MiB.
+
+    Scanning a file through ``datasets`` decodes a row group as a whole, whatever the batch size, and HR-Bench keeps
+    gigabytes in one; ``iter_batches`` reads page by page.
+
+    Args:
+        file: parquet.
+        cache_dir: where copies are kept; the cache of ``datasets`` by default.
+    """
+    metadata = pq.read_metadata(file)
+    if all(metadata.row_group(i).total_byte_size <= LARGE_GROUP for i in range(metadata.num_row_groups)):
+        return file
+    import datasets.config
+
+    stat = file.stat()
+    key = hashlib.sha256(f"{file.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}".encode()).hexdigest()[:24]
+    copy = Path(cache_dir or datasets.config.HF_DATASETS_CACHE) / "regrouped" / f"{key}.parquet"
+    if copy.is_file():
+        return copy
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    partial = copy.with_name(copy.name + ".partial")
+    with pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20) as source:
+        with pq.ParquetWriter(partial, source.schema_arrow, use_dictionary=False, write_statistics=False) as writer:
+            for batch in source.iter_batches(batch_size=ROWS, use_threads=False):
+                writer.write_batch(batch)
+    partial.replace(copy)
+    return copy

@@ -1,0 +1,96 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Column types as a dataset declares them, checked against what was loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from data_prep.errors import DataError
+
+if TYPE_CHECKING:
+    from datasets import Features
+
+_NUMBERS = ("int", "uint", "float", "double", "decimal")
+
+
+def kind_of(feature: object) -> str:
+    """``str``, ``int``, ``float``, ``bool``, ``image``, ``list[...]``, ``struct``, ``null`` or the feature's repr."""
+    from datasets import ClassLabel, Image, Json, LargeList, List, Sequence, Value
+
+    if isinstance(feature, Value):
+        dtype = feature.dtype
+        if "string" in dtype:
+            return "str"
+        if "binary" in dtype:
+            return "bytes"
+        return next((name for name in ("uint", "int", "float") if dtype.startswith(name)), dtype).replace("uint", "int")
+    if isinstance(feature, ClassLabel):
+        return "int"
+    if isinstance(feature, Json):
+        return "json"
+    if isinstance(feature, Image):
+        return "image"
+    if isinstance(feature, list) and len(feature) == 1:
+        return f"list[{kind_of(feature[0])}]"
+    if isinstance(feature, List | LargeList | Sequence):
+        return f"list[{kind_of(feature.feature)}]"
+    if isinstance(feature, dict):
+        return "image" if set(feature) == {"bytes", "path"} or set(feature) == {"bytes"} else "struct"
+    return repr(feature)
+
+
+def _fits(found: str, declared: str) -> bool:
+    for wanted in declared.rstrip("?").split("|"):
+        if wanted in ("any", found) or (wanted == "number" and found in ("int", "float")):
+            return True
+        if wanted == "float" and found == "int" or wanted == "image" and found == "bytes":
+            return True
+        # an empty or all-null list has no type of its own
+        if wanted.startswith("list") and found in ("list[null]",):
+            return True
+    return found == "null" and declared.endswith("?")
+
+
+def check_columns(where: str, features: Features, columns: Mapping[str, str]) -> list[str]:
+    """Compare loaded features with declared columns.
+
+    Args:
+        where: dataset and source, for the message.
+        features: as loaded.
+        columns: column -> type; a leading ``~`` allows it to be absent, a trailing ``?`` to be null, ``|`` separates
+            alternatives.
+
+    Returns:
+        The declared columns that are present.
+
+    Raises:
+        DataError: a column is missing or has another type; names all of them, and what was found.
+    """
+    problems, present = [], []
+    for name, declared in columns.items():
+        optional, declared = declared.startswith("~"), declared.lstrip("~")
+        if name not in features:
+            if not optional:
+                problems.append(f"column {name!r} ({declared}) is missing")
+            continue
+        found = kind_of(features[name])
+        if not _fits(found, declared):
+            problems.append(f"column {name!r} is {found}, expected {declared}")
+        present.append(name)
+    if problems:
+        have = ", ".join(f"{name} ({kind_of(feature)})" for name, feature in features.items())
+        raise DataError(f"{where}: {'; '.join(problems)}. Found: {have}")
+    return present

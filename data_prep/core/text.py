@@ -1,0 +1,96 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Prompt text: placeholders, literals that only look like placeholders, answer options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+# Stands for an image while a text is built: a private-use character that no dataset holds.
+SLOT = "\ue0a1"
+
+# verl splits prompts at these, and the tokenizer makes one special token of these.
+_MEDIA = re.compile(r"<(image|video|audio)>")
+_SPECIAL = re.compile(r"<\|(\w+)\|>")
+# Escapes that JSON or Python once ate in TeX: "\frac" became form feed + "rac".
+_EATEN = {"\f": "\\f", "\b": "\\b", "\a": "\\a", "\v": "\\v"}
+# (A) or A: or A. at the start of a line, or (A) anywhere
+_INLINE = re.compile(r"(?:\(([A-H])\)|(?:^|(?<=\n))\s*([A-H])[.:)])\s*")
+
+
+def neutralise(text: str) -> str:
+    """Literal media tags and special tokens as brackets: ``<image>`` -> ``[image]``, ``<|im_end|>`` -> ``[im_end]``."""
+    return _SPECIAL.sub(r"[\1]", _MEDIA.sub(r"[\1]", text))
+
+
+def with_placeholders(text: str, placeholder: str) -> str:
+    """Neutralised text in which each ``SLOT`` has become the placeholder."""
+    return neutralise(text).replace(SLOT, placeholder)
+
+
+def slots(text: str, images: int, tag: str = "<image>") -> str:
+    """Turn the dataset's own tags into slots where there is one for each image.
+
+    Args:
+        text: may hold the tag.
+        images: number of images.
+        tag: the dataset's placeholder.
+
+    Returns:
+        The text; without any tag, unchanged (images then go in front).
+
+    Raises:
+        ValueError: another number of tags.
+    """
+    found = text.count(tag)
+    if found and found != images:
+        raise ValueError(f"{found} tags {tag}, {images} images")
+    return text.replace(tag, SLOT)
+
+
+def repair_tex(text: str) -> str:
+    """Put back the backslashes that became control characters."""
+    for control, escape in _EATEN.items():
+        text = text.replace(control, escape)
+    return text
+
+
+def format_options(options: Sequence[str]) -> str:
+    """``(A) first`` and so on, one a line."""
+    return "\n".join(f"({chr(65 + i)}) {option}" for i, option in enumerate(options))
+
+
+def inline_options(text: str) -> tuple[str, list[str]] | None:
+    """Split a question that ends in ``(A) ... (B) ...`` into the question and the option texts.
+
+    Returns:
+        None unless the letters are A, B, ... in order, at least two, each with a text.
+    """
+    matches = list(_INLINE.finditer(text))
+    letters = [m.group(1) or m.group(2) for m in matches]
+    if len(letters) < 2 or letters != [chr(65 + i) for i in range(len(letters))]:
+        return None
+    ends = [m.start() for m in matches[1:]] + [len(text)]
+    options = [text[m.end() : end].strip().rstrip(",;").strip() for m, end in zip(matches, ends, strict=True)]
+    return (text[: matches[0].start()].strip(), options) if all(options) else None
+
+
+def option_letter(truth: str, options: Sequence[str]) -> str | None:
+    """Letter of the right option, from a letter (``B``, ``(B)``, ``B.``) or from the option's own text; else None."""
+    letter = truth.strip().strip("().").upper()
+    if len(letter) == 1 and 0 <= ord(letter) - 65 < len(options):
+        return letter
+    matches = [i for i, option in enumerate(options) if option.strip() == truth.strip()]
+    return chr(65 + matches[0]) if len(matches) == 1 else None

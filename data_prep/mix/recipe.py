@@ -1,0 +1,202 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The YAML recipe of a mix: what is taken from where, what is left out, and what a duplicate is.
+
+A source says how much it gives in exactly one way:
+
+- ``count: N``: N rows.
+- ``weight: W``: its share of ``size``, which all weighted sources divide by their weights (largest remainders first).
+- ``epochs: E``: every row floor(E) times, and a random part of them once more; ``epochs: 1`` takes all rows once.
+
+``count`` and ``weight`` draw without replacement, so a row occurs at most once; a source with too few rows is an error,
+or with ``on_shortage: fewer`` gives what it has. ``replacement: true`` draws every row independently instead.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pydantic
+import yaml
+
+from data_prep.errors import OptionError
+
+SCORING_TYPES = ("choice", "number", "math", "text", "set", "judge", "f1", "exact", "unset")
+Count = Annotated[int, pydantic.Field(ge=0)]
+
+
+class _Strict(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Range(_Strict):
+    """Bounds, both inclusive; either may be left out."""
+
+    min: float | None = None
+    max: float | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _ordered(self):
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
+        return self
+
+    def holds(self, value: float) -> bool:
+        """Whether the value lies in it."""
+        return (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
+
+
+class PassRate(Range):
+    """A window on ``extra_info.meta[key]``."""
+
+    key: str
+    missing: Literal["keep", "drop"] = "drop"
+    """Rows without the key, or with null."""
+
+
+class Filters(_Strict):
+    """What a row must be like; all that are given must hold."""
+
+    images: Range | None = None
+    """Number of images."""
+    image_side: Range | None = None
+    """Both sides of every image, px."""
+    image_pixels: Range | None = None
+    """Area of every image, px."""
+    question_chars: Range | None = None
+    answer_types: tuple[str, ...] | None = None
+    """Types in ``extra_info.scoring``; ``unset`` stands for rows that leave the comparison to their data source."""
+    pass_rate: PassRate | None = None
+
+    @pydantic.field_validator("answer_types", mode="before")
+    @classmethod
+    def _known(cls, value):
+        if isinstance(value, list):
+            unknown = [item for item in value if item not in SCORING_TYPES]
+            if unknown or not value:
+                raise ValueError(f"choose from {', '.join(SCORING_TYPES)}, got {unknown or 'none'}")
+            return tuple(value)
+        return value
+
+    def over(self, general: Filters) -> Filters:
+        """These, and the general ones where these say nothing."""
+        own = {name: getattr(self, name) for name in self.model_fields_set}
+        return general.model_copy(update=own)
+
+
+class Source(_Strict):
+    """Prepared parquet files and how many rows of them are taken; see the module."""
+
+    name: Annotated[str, pydantic.Field(pattern=r"^[\w.-]+$")]
+    files: Annotated[list[str], pydantic.Field(min_length=1)]
+    """Paths or glob patterns, relative to the recipe."""
+    count: Annotated[int, pydantic.Field(ge=1)] | None = None
+    weight: Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)] | None = None
+    epochs: Annotated[float, pydantic.Field(gt=0, le=100)] | None = None
+    replacement: bool = False
+    on_shortage: Literal["error", "fewer"] = "error"
+    filters: Filters = Filters()
+
+    @pydantic.model_validator(mode="after")
+    def _one_amount(self):
+        given = [name for name in ("count", "weight", "epochs") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give one of count, weight, epochs; got {' and '.join(given) or 'none'}")
+        if self.epochs is not None and self.replacement:
+            raise ValueError("replacement has no meaning with epochs")
+        return self
+
+
+class Duplicates(_Strict):
+    """What counts as the same.
+
+    Images match if their perceptual hashes differ in at most ``image_distance`` of 64 bits. Texts match if they are
+    equal once case, spacing and punctuation are gone, or, with ``text_overlap``, if that share of their word n-grams is
+    common (Jaccard, over the 64 smallest hashes of long texts). A text under ``min_words`` words, such as "Find x.",
+    says nothing without its image: beside images that differ it never matches.
+    """
+
+    match: Literal["either", "both"] = "either"
+    """``either``: images or texts match. ``both``: texts match, and images do where either row has any."""
+    image_distance: Annotated[int, pydantic.Field(ge=0, le=24)] = 4
+    text_overlap: Annotated[float, pydantic.Field(gt=0, le=1)] | None = None
+    ngram: Annotated[int, pydantic.Field(ge=1, le=20)] = 5
+    """Words."""
+    min_words: Count = 8
+
+
+class Benchmarks(Duplicates):
+    """Training rows that match a benchmark's row are left out. Benchmarks are not compared with one another."""
+
+    folders: Annotated[list[str], pydantic.Field(min_length=1)]
+    """Folders of prepared parquet files, one for each benchmark, relative to the recipe."""
+
+
+class Recipe(_Strict):
+    """A whole recipe; see ``data_prep/mix/recipes/``."""
+
+    seed: int = 0
+    size: Annotated[int, pydantic.Field(ge=1)] | None = None
+    sources: Annotated[list[Source], pydantic.Field(min_length=1)]
+    filters: Filters = Filters()
+    benchmarks: Benchmarks | None = None
+    duplicates: Duplicates | None = Duplicates(match="both")
+    """Within the mix; the first row in the order of sources and files stays. Null keeps all."""
+    shuffle: bool = True
+
+    @pydantic.model_validator(mode="after")
+    def _consistent(self):
+        names = [source.name for source in self.sources]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"sources of the same name: {', '.join(twice)}")
+        weighted = any(source.weight is not None for source in self.sources)
+        if weighted and self.size is None:
+            raise ValueError("size is needed: sources with a weight share it")
+        if self.size is not None and not weighted:
+            raise ValueError("size has no meaning: no source has a weight")
+        if len({rules.ngram for rules in self.rules() if rules.text_overlap is not None}) > 1:
+            raise ValueError("benchmarks.ngram and duplicates.ngram must be equal")
+        return self
+
+    def rules(self) -> list[Duplicates]:
+        """The comparisons that are asked for."""
+        return [rules for rules in (self.benchmarks, self.duplicates) if rules is not None]
+
+    def ngram(self) -> int | None:
+        """Words of an n-gram; None where no overlap is asked for."""
+        return next((rules.ngram for rules in self.rules() if rules.text_overlap is not None), None)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read and check a recipe.
+
+    Raises:
+        OptionError: not there, not YAML, or not a recipe; names every key that is wrong.
+    """
+    try:
+        data = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise OptionError("--recipe", f"{path}: {error}") from error
+    if not isinstance(data, dict):
+        raise OptionError("--recipe", f"{path}: expected keys and values, found {type(data).__name__}")
+    try:
+        return Recipe.model_validate(data)
+    except pydantic.ValidationError as error:
+        lines = []
+        for item in error.errors():
+            where = ".".join(map(str, item["loc"])) or "recipe"
+            message = "unknown key" if item["type"] == "extra_forbidden" else item["msg"].removeprefix("Value error, ")
+            lines.append(f"{where}: {message}")
+        raise OptionError("--recipe", f"{path}: {'; '.join(lines)}") from None

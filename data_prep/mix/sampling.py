@@ -1,0 +1,74 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""How many rows each source gives, and which."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping
+
+from data_prep.errors import DataError
+from data_prep.mix.recipe import Recipe, Source
+
+
+def shares(size: int, weights: Mapping[str, float]) -> dict[str, int]:
+    """Divide ``size`` rows by weight: whole parts first, what is left to the largest remainders, earlier ones first."""
+    total = sum(weights.values())
+    exact = {name: size * weight / total for name, weight in weights.items()}
+    counts = {name: math.floor(value) for name, value in exact.items()}
+    by_remainder = sorted(exact, key=lambda name: counts[name] - exact[name])
+    for name in by_remainder[: size - sum(counts.values())]:
+        counts[name] += 1
+    return counts
+
+
+def wanted(recipe: Recipe, available: Mapping[str, int]) -> dict[str, int]:
+    """Rows that each source is to give, before ``on_shortage``."""
+    weights = {source.name: source.weight for source in recipe.sources if source.weight is not None}
+    counts = shares(recipe.size, weights) if weights else {}
+    for source in recipe.sources:
+        if source.count is not None:
+            counts[source.name] = source.count
+        elif source.epochs is not None:
+            counts[source.name] = round(source.epochs * available[source.name])
+    return {source.name: counts[source.name] for source in recipe.sources}
+
+
+def choose(source: Source, count: int, available: int, seed: int) -> list[int]:
+    """Numbers of the chosen rows, ascending; a row that is chosen twice occurs twice.
+
+    Each source has a random stream of its own, so that adding one leaves the others as they are.
+
+    Raises:
+        DataError: too few rows; names the source, what it has and what was asked for.
+    """
+    rng = random.Random(f"{seed}/{source.name}")
+    if count and not available:
+        if source.on_shortage == "fewer":
+            return []
+        raise DataError(f"source {source.name}: no row is left, {count} are asked for")
+    if source.epochs is not None:
+        passes, part = divmod(count, available) if available else (0, 0)
+        return sorted([*range(available)] * passes + rng.sample(range(available), part))
+    if source.replacement:
+        return sorted(rng.choices(range(available), k=count))
+    if count > available:
+        if source.on_shortage == "error":
+            raise DataError(
+                f"source {source.name}: {available} rows are left, {count} are asked for; lower count, weight or size, "
+                "or set on_shortage: fewer, or replacement: true, or epochs"
+            )
+        count = available
+    return sorted(rng.sample(range(available), count))

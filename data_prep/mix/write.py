@@ -1,0 +1,91 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Second pass: the chosen rows in a random order, in memory of a few hundred MiB whatever the size of the mix.
+
+Each row's place in the mix is drawn first. Rows are then read in the order of their files and put into buckets by
+place, and bucket after bucket is sorted in memory and written.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from data_prep.core.parquet import RowWriter
+from data_prep.mix.scan import Record
+
+BUCKET_BYTES = 256 << 20
+MAX_BUCKETS = 256  # files open at once
+
+
+def read_rows(records: Sequence[Record]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (number in ``records``, row), each row group read once, in the order of files."""
+    groups: dict[tuple[str, int], dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for number, record in enumerate(records):
+        groups[record.path, record.group][record.row].append(number)
+    for (path, group), wanted in groups.items():
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            place = 0
+            for batch in file.iter_batches(batch_size=16, row_groups=[group]):
+                if any(place <= row < place + batch.num_rows for row in wanted):
+                    rows = batch.to_pylist()
+                    for offset, row in enumerate(rows):
+                        for number in wanted.get(place + offset, ()):
+                            yield number, row
+                place += batch.num_rows
+
+
+def write_mix(
+    records: Sequence[Record], path: Path, seed: int, shuffle: bool = True, bucket_bytes: int = BUCKET_BYTES
+) -> None:
+    """Write the rows of the records.
+
+    ``extra_info.index`` becomes the place in the mix, so that it is unique; ``extra_info.id`` and ``data_source`` still
+    say where a row comes from.
+
+    Args:
+        records: in the order of sources and files; a record that occurs twice is written twice.
+        path: file to write; an older one is replaced once the new one is complete.
+        seed: of the order.
+        shuffle: False keeps the order of the records.
+        bucket_bytes: image bytes that are sorted in memory at once.
+    """
+    order = list(range(len(records)))
+    if shuffle:
+        random.Random(f"{seed}/order").shuffle(order)
+    places = {number: place for place, number in enumerate(order)}
+    total = sum(record.bytes for record in records)
+    buckets = min(MAX_BUCKETS, max(1, -(-total // bucket_bytes)), max(1, len(records)))
+    per_bucket = max(1, -(-len(records) // buckets))
+    with tempfile.TemporaryDirectory(prefix=".mix-", dir=path.parent) as folder:
+        files = [Path(folder) / f"{number}.parquet" for number in range(buckets)]
+        with ExitStack() as open_files:
+            writers = [open_files.enter_context(RowWriter(file, group_bytes=1 << 20)) for file in files]
+            for number, row in tqdm(read_rows(records), total=len(records), desc="write", unit="row"):
+                place = places[number]
+                row = {**row, "extra_info": {**row["extra_info"], "index": place}}
+                writers[place // per_bucket].write(row)
+        with RowWriter(path) as writer:
+            for file in files:
+                for row in sorted(pq.read_table(file).to_pylist(), key=lambda row: row["extra_info"]["index"]):
+                    writer.write(row)
+                file.unlink()

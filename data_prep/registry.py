@@ -1,0 +1,51 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Datasets by name; each module has a ``DATASET`` (see ``data_prep/core/spec.py``)."""
+
+from __future__ import annotations
+
+import importlib
+
+from data_prep.core.spec import Dataset
+
+BENCHMARKS = {
+    "mathvision": "data_prep.benchmarks.mathvision",
+    "dynamath": "data_prep.benchmarks.dynamath",
+    "math_vr": "data_prep.benchmarks.math_vr",
+    "vstar": "data_prep.benchmarks.vstar",
+    "visualprobe": "data_prep.benchmarks.visualprobe",
+    "hrbench_4k": "data_prep.benchmarks.hrbench_4k",
+    "hrbench_8k": "data_prep.benchmarks.hrbench_8k",
+    "hr_mmsearch": "data_prep.benchmarks.hr_mmsearch",
+    "mmsearch": "data_prep.benchmarks.mmsearch",
+}
+TRAINING = {
+    "deepeyes": "data_prep.training.deepeyes",
+    "visualprobe_train": "data_prep.training.visualprobe_train",
+    "fvqa": "data_prep.training.fvqa",
+    "pyvision_image": "data_prep.training.pyvision_image",
+    "virl39k": "data_prep.training.virl39k",
+    "geometry3k": "data_prep.training.geometry3k",
+    "math_vr_train": "data_prep.training.math_vr_train",
+}
+REGISTRY = {**BENCHMARKS, **TRAINING}
+
+
+def load_dataset_spec(name: str) -> Dataset:
+    """Description of a registered dataset.
+
+    Raises:
+        KeyError: no such dataset.
+    """
+    return importlib.import_module(REGISTRY[name]).DATASET

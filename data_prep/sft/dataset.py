@@ -1,0 +1,75 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""verl's SFT dataset for the chat template of Qwen3-VL-Thinking and for several tools.
+
+    data.custom_cls.path=pkg://data_prep.sft.dataset data.custom_cls.name=ToolSFTDataset
+
+verl renders each message alone and joins the pieces. Qwen's template drops the thoughts of an assistant turn that it is
+shown alone: verl then stops with a mismatch, or, told to ignore it, trains turns without their thoughts. Here an
+assistant turn is rendered behind a question, where the template keeps them; verl's check that the pieces make the whole
+conversation stays on. Files that list several tools hold them as JSON, which is read here as well.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import torch
+from verl.utils.dataset.multiturn_sft_dataset import MultiTurnSFTDataset
+from verl.utils.tokenizer.chat_template import apply_chat_template
+
+_QUESTION = {"role": "user", "content": [{"type": "text", "text": "?"}]}
+
+
+class ToolSFTDataset(MultiTurnSFTDataset):
+    """``MultiTurnSFTDataset`` that keeps thoughts under Qwen's own templates; same options and same rows."""
+
+    def _read_files_and_process(self) -> None:
+        super()._read_files_and_process()
+        if self.tools is not None:
+            self.tools = [json.loads(tools) if isinstance(tools, str) else tools for tools in self.tools]
+
+    def _process_single_message(
+        self,
+        index: int,
+        message: dict[str, Any],
+        full_message: list,
+        tools: list[dict[str, Any]] | None = None,
+        enable_thinking: bool | None = None,
+    ):
+        if message["role"] != "assistant":
+            return super()._process_single_message(index, message, full_message, tools, enable_thinking)
+        options = dict(self.apply_chat_template_kwargs)
+        if enable_thinking is not None:
+            options["enable_thinking"] = enable_thinking
+
+        def ids(messages: list) -> torch.Tensor:
+            rendered = apply_chat_template(
+                self.processor if self.processor is not None else self.tokenizer,
+                messages=messages,
+                add_generation_prompt=False,
+                tokenize=True,
+                return_dict=True,
+                return_tensors="pt",
+                **options,
+            )
+            return rendered["input_ids"][0]
+
+        # without a processor, contents are texts
+        question = _QUESTION if self.processor is not None else {"role": "user", "content": "?"}
+        input_ids = ids([question, message])[len(ids([question])) :]
+        loss_mask = torch.ones_like(input_ids)
+        loss_mask[: len(self.generation_prompt)] = 0  # the engine writes it, not the model
+        return input_ids, loss_mask, torch.ones_like(input_ids), {}

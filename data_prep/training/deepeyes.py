@@ -1,0 +1,70 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""DeepEyes-47k: visual search, charts, and reasoning problems.
+
+The question is ``extra_info.question``: the user turn of ``prompt`` repeats it between instructions for DeepEyes' own
+tool, and its system turn describes that tool, so neither is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from data_prep.core.spec import Context, Dataset, Drop, Part, Row
+from data_prep.training.common import entry, known_scoring, refuse_small, text_of, without_tags
+
+HUB = "ChenShawn/DeepEyes-Datasets-47k"
+PARTS = {
+    "visual_search": Part(HUB, data_file="data_0.1.2_visual_toolbox_v2.parquet"),
+    "chart": Part(HUB, data_file="data_v0.8_visual_toolbox_v2.parquet"),
+    "reasoning": Part(HUB, data_file="data_thinklite_reasoning_acc.parquet"),
+}
+ABILITIES = {"visual_search": "perception", "chart": "chart", "reasoning": "math"}
+
+
+def rows(row: Mapping[str, Any], ctx: Context) -> Row:
+    """One row; ``Drop`` for small images and where there is no question."""
+    where = f"deepeyes/{ctx.part}: extra_info"
+    question = without_tags(text_of(entry(where, row["extra_info"], "question"), "no question"))
+    answer = text_of(entry("deepeyes: reward_model", row["reward_model"], "ground_truth"), "no answer")
+    if not row["images"]:
+        raise Drop("no image")
+    images = [ctx.image(image) for image in row["images"]]
+    refuse_small(images)
+    return Row(
+        question=question,
+        answer=answer,
+        images=images,
+        scoring=known_scoring(question, answer),
+        meta={key: row[key] for key in ("env_name", "data_source") if row.get(key)},
+        ability=ABILITIES[ctx.part],
+    )
+
+
+DATASET = Dataset(
+    name="deepeyes",
+    help="DeepEyes-47k: visual search, charts, reasoning.",
+    licence="unconfirmed",
+    ability="perception",
+    parts=PARTS,
+    columns={
+        "images": "list[image]",
+        "reward_model": "struct",
+        "extra_info": "struct",
+        "env_name": "~str?",
+        "data_source": "~str?",
+    },
+    rows=rows,
+)

@@ -1,0 +1,87 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""FVQA of MMSearch-R1: questions about facts that an image leads to.
+
+``candidate_answers`` is a JSON list in a string; its entries are as right as the truth. The prompt has no ``<image>``,
+so images go in front. The column ``category`` (search_required / search_free) exists in the training file only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from data_prep.core.spec import Context, Dataset, Drop, Part, Row
+from data_prep.errors import DataError
+from data_prep.training.common import entry, text_of, user_words, without_tags
+
+HUB = "lmms-lab/FVQA"
+
+
+def aliases(value: Any, answer: str) -> list[str]:
+    """Further right answers.
+
+    Raises:
+        DataError: not a JSON list of texts; then the column is not what this module was written for.
+    """
+    if value is None or value == "":
+        return []
+    try:
+        parsed = json.loads(value) if isinstance(value, str) else value
+        if not isinstance(parsed, list) or not all(isinstance(item, str | int | float) for item in parsed):
+            raise ValueError(f"{type(parsed).__name__} {str(parsed)[:80]!r}")
+    except ValueError as error:
+        raise DataError(f"fvqa: candidate_answers: expected a JSON list of texts, found {error}") from error
+    names = [str(item).strip() for item in parsed]
+    return [name for name in dict.fromkeys(names) if name and name != answer]
+
+
+def rows(row: Mapping[str, Any], ctx: Context) -> Row:
+    """One row."""
+    question = without_tags(text_of(user_words("fvqa: prompt", row["prompt"]), "no question"))
+    truth = row["reward_model"]
+    answer = text_of(entry("fvqa: reward_model", truth, "ground_truth"), "no answer")
+    if not row["images"]:
+        raise Drop("no image")
+    return Row(
+        question=question,
+        answer=answer,
+        images=[ctx.image(image) for image in row["images"]],
+        scoring={"aliases": aliases(truth.get("candidate_answers"), answer)},
+        meta={key: row[key] for key in ("category", "data_source") if row.get(key)},
+    )
+
+
+DATASET = Dataset(
+    name="fvqa",
+    help="FVQA: facts behind an image, for the search tools.",
+    licence="apache-2.0",
+    ability="search",
+    parts={
+        "train": Part(HUB, rows=4856, data_file="fvqa_train.parquet"),
+        "test": Part(HUB, split="test", rows=1800, data_file="fvqa_test.parquet"),
+    },
+    columns={
+        "prompt": "list[struct]",
+        "images": "list[image]",
+        "reward_model": "struct",
+        "data_id": "str|number",
+        "data_source": "~str?",
+        "category": "~str?",
+    },
+    rows=rows,
+    id_columns=("data_id",),
+    default_parts=("train",),
+)

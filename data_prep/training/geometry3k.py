@@ -1,0 +1,54 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Geometry3K: plane geometry with a figure; answers are numbers or short expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from data_prep.core.spec import Context, Dataset, Drop, Part, Row
+from data_prep.training.common import place_images, text_of
+
+HUB = "hiyouga/geometry3k"
+
+
+def rows(row: Mapping[str, Any], ctx: Context) -> Row:
+    """One row. Truths such as ``3 \\sqrt { 2 }`` or ``\\frac { 1 } { 2 }`` are compared as math."""
+    if not row["images"]:
+        raise Drop("no image")
+    images = [ctx.image(image) for image in row["images"]]
+    question = place_images(text_of(row["problem"], "no question"), len(images))
+    return Row(
+        question=question,
+        answer=text_of(row["answer"], "no answer"),
+        images=images,
+        scoring={"type": "math"},
+    )
+
+
+DATASET = Dataset(
+    name="geometry3k",
+    help="Geometry3K: plane geometry with a figure.",
+    licence="MIT",
+    ability="math",
+    parts={
+        "train": Part(HUB, rows=2101),
+        "validation": Part(HUB, split="validation", rows=300),
+        "test": Part(HUB, split="test", rows=601),
+    },
+    columns={"images": "list[image]", "problem": "str", "answer": "str"},
+    rows=rows,
+    default_parts=("train",),
+)

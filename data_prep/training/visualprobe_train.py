@@ -1,0 +1,56 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""VisualProbe's training split: small details in large photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from data_prep.core.spec import Context, Dataset, Drop, Part, Row
+from data_prep.training.common import known_scoring, place_images, refuse_small, stored_image, text_of
+
+
+def rows(row: Mapping[str, Any], ctx: Context) -> Row:
+    """One row; its images are paths relative to the folder of ``train.json``."""
+    answer = text_of(row["solution"], "no answer")
+    if not row["images"]:
+        raise Drop("no image")
+    images = [stored_image(ctx, path) for path in row["images"]]
+    refuse_small(images)
+    question = place_images(text_of(row["problem"], "no question"), len(images))
+    return Row(
+        question=question,
+        answer=answer,
+        images=images,
+        scoring=known_scoring(question, answer),
+        meta={"data_source": row["data_source"]} if row.get("data_source") else {},
+    )
+
+
+DATASET = Dataset(
+    name="visualprobe_train",
+    help="VisualProbe, training split (12.6 GB).",
+    licence="CC BY-NC 4.0",
+    ability="perception",
+    parts={"train": Part("Mini-o3/VisualProbe_train", rows="2.9k", data_file="train.json")},
+    columns={
+        "problem": "str",
+        "images": "list[str]",
+        "solution": "str|number",
+        "data_source": "~str?",
+        "doc_id": "~str|number?",
+    },
+    rows=rows,
+)

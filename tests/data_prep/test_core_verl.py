@@ -1,0 +1,77 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Every produced file in verl's own dataset, with the shipped tiny processor; all of them together."""
+
+from pathlib import Path
+
+import pytest
+
+from verl_ext.cpu.bootstrap import install
+
+install()  # before anything imports torchvision
+transformers = pytest.importorskip("transformers")
+pytest.importorskip("verl")
+CHECKPOINT = Path(__file__).resolve().parents[2] / "run_scripts" / "tiny_model" / "checkpoint"
+
+
+@pytest.fixture(scope="module")
+def processor():
+    return transformers.AutoProcessor.from_pretrained(CHECKPOINT)
+
+
+@pytest.fixture(scope="module")
+def load(processor, tmp_path_factory):
+    from omegaconf import OmegaConf
+    from verl.utils.dataset.rl_dataset import RLHFDataset
+
+    cache = str(tmp_path_factory.mktemp("verl"))
+
+    def loaded(files, most_tokens=2048):
+        config = OmegaConf.create(
+            {
+                "cache_dir": cache,
+                "max_prompt_length": most_tokens,
+                "filter_overlong_prompts": True,
+                "return_raw_chat": True,
+                "filter_overlong_prompts_workers": None,
+            }
+        )
+        return RLHFDataset([str(file) for file in files], processor.tokenizer, config, processor)
+
+    return loaded
+
+
+def test_all_files_load_together_and_alone_match_their_images(benchmarks, load, processor, table):
+    files = sorted(benchmarks.glob("*/*.parquet"))
+    assert len(files) == 2 + 10 + 1 + 1 + 3 + 1 + 1 + 1 + 1
+    rows = [row for file in files for row in table(file)]
+    dataset = load(files)
+    assert len(dataset) == len(rows)  # no row failed in verl's own processing, which drops such rows
+    for i, row in enumerate(rows):
+        item = dataset[i]
+        system, user = item["raw_prompt"]
+        assert isinstance(system["content"], str) or [part["type"] for part in system["content"]] == ["text"]
+        parts = user["content"]
+        shown = [] if isinstance(parts, str) else [part for part in parts if part["type"] != "text"]
+        assert [part["type"] for part in shown] == ["image"] * len(row["images"])
+        assert item["extra_info"]["tool_selection"] == row["extra_info"]["tool_selection"]
+        assert item["data_source"] == row["data_source"] and item["tools_kwargs"] == {}
+        text = processor.apply_chat_template(item["raw_prompt"], add_generation_prompt=True, tokenize=False)
+        assert text.count("<|image_pad|>") == len(row["images"])
+
+
+def test_each_file_loads_alone(benchmarks, load, table):
+    for name in ("mathvision/test", "math_vr/test", "mmsearch/end2end"):
+        file = benchmarks / f"{name}.parquet"
+        assert len(load([file])) == len(table(file))
