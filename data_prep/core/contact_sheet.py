@@ -32,7 +32,8 @@ from data_prep.rows import IMAGE_PLACEHOLDER
 
 THUMBNAIL = 320  # px, longer side
 _STYLE = (
-    "body{font:14px sans-serif;max-width:1100px;margin:auto}article{border:1px solid #bbb;margin:1em 0;padding:1em}"
+    "body{font:14px sans-serif;max-width:1100px;margin:2rem auto;padding:0 1rem}small.role{display:block}"
+    "article{border:1px solid #bbb;margin:1em 0;padding:1em}"
     "pre{white-space:pre-wrap;background:#f4f4f4;padding:.6em;margin:.3em 0}figure{display:inline-block;margin:.3em}"
     "figcaption,small{color:#555}b.truth{background:#dfd;padding:0 .4em}"
 )
@@ -61,7 +62,7 @@ def _article(row: Mapping[str, Any]) -> str:
     info = row["extra_info"]
     parts, number = [], 0
     for message in row["prompt"]:
-        parts.append(f"<small>{html.escape(message['role'])}</small>")
+        parts.append(f"<small class=role>{html.escape(message['role'])}</small>")
         for piece in re.split(f"({IMAGE_PLACEHOLDER})", message["content"]):
             if piece == IMAGE_PLACEHOLDER and number < len(row["images"]):
                 parts.append(_figure(row["images"][number]["bytes"], number))

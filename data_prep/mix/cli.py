@@ -140,13 +140,18 @@ def run(args: argparse.Namespace) -> None:
     }
     result = mix(recipe, base, files, args.workers)
     args.output.mkdir(parents=True, exist_ok=True)
-    write_mix(result["rows"], args.output / OUTPUT, recipe.seed, recipe.shuffle)
     write_json(args.output / "mix.json", {"recipe": recipe.model_dump(mode="json"), **result["facts"]})
     titles = {"contaminated": "Rows that a benchmark holds", "repeated": "Rows that occur twice"}
     report = {key: as_json(result[key], title) for key, title in titles.items()}
     write_json(args.output / "contamination.json", report)
     page = as_html([(title, result[key]) for key, title in titles.items()], args.report_pairs)
     (args.output / "contamination.html").write_text(page, encoding="utf-8")
+    if not result["rows"]:
+        raise DataError(
+            "the mix has no rows: every source is empty after filters and comparison; "
+            f"{args.output / 'contamination.html'} and mix.json say where they went"
+        )
+    write_mix(result["rows"], args.output / OUTPUT, recipe.seed, recipe.shuffle)
     left_out = f"{len(result['contaminated'])} rows that a benchmark holds, {len(result['repeated'])} that occur twice"
     print(f"{len(result['rows'])} rows in {args.output / OUTPUT}; left out: {left_out}")
 
@@ -193,8 +198,6 @@ def mix(recipe: Recipe, base: Path, files: dict[str, list[Path]], workers: int =
         most = max(Counter(chosen).values(), default=0)
         facts[source.name] |= {"asked": amounts[source.name], "taken": len(chosen), "most_repeats_of_a_row": most}
         rows += [own[number] for number in chosen]
-    if not rows:
-        raise DataError("the mix has no rows: every source is empty after filters and comparison")
     summary = {
         "rows": len(rows),
         "by_data_source": dict(sorted(Counter(record.data_source for record in rows).items())),

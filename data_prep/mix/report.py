@@ -39,7 +39,7 @@ table{border-collapse:collapse;margin:1rem 0}td,th{border:1px solid #ccc;padding
 th:first-child,td:first-child{text-align:left}
 .pair{display:grid;grid-template-columns:1fr 1fr;gap:1rem;border-top:1px solid #ccc;padding:1rem 0}
 .pair h3{grid-column:1/3;margin:0;font-size:1rem}.pair p{white-space:pre-wrap;overflow-wrap:anywhere}
-img{max-width:100%;border:1px solid #ddd}
+.pair b{display:block}img{max-width:100%;border:1px solid #ddd}
 """
 
 
