@@ -31,6 +31,7 @@ from tqdm import tqdm
 from data_prep.core.build import BuildOptions, build_shard, read_result
 from data_prep.core.contact_sheet import write_contact_sheet
 from data_prep.core.load import Loaded, load_part
+from data_prep.core.lock import end_with_parent, sole_writer
 from data_prep.core.manifest import MANIFEST, code_digest, differences, read_json, sha256, versions, write_json
 from data_prep.core.parquet import join
 from data_prep.core.spec import Dataset, Part
@@ -81,10 +82,15 @@ def prepare(dataset: Dataset, options: RunOptions) -> dict[str, Any]:
         The manifest. A part that an earlier run made from the same source with the same options is kept.
 
     Raises:
-        DataError: the source cannot be used, a bad row with ``on_error="stop"``, or a part without a single row.
+        DataError: the source cannot be used, a bad row with ``on_error="stop"``, a part without a single row, or
+            another run writes to the folder.
         OptionError: a bad source.
     """
-    options.output.mkdir(parents=True, exist_ok=True)
+    with sole_writer(options.output):
+        return _prepare(dataset, options)
+
+
+def _prepare(dataset: Dataset, options: RunOptions) -> dict[str, Any]:
     path = options.output / MANIFEST
     old = read_json(path) or {}
     same_dataset = old.get("dataset") == dataset.name
@@ -214,7 +220,7 @@ def _build_missing(
             return
         # spawn: a fork of a process in which Arrow has threads may hang
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(options.workers, len(todo)), mp_context=context) as pool:
+        with ProcessPoolExecutor(min(options.workers, len(todo)), context, initializer=end_with_parent) as pool:
             jobs = [
                 pool.submit(build_shard, dataset, name, loaded, span, duplicates, options.build, path)
                 for span, path in todo

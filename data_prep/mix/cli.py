@@ -21,6 +21,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from data_prep.core.lock import sole_writer
 from data_prep.errors import DataError, OptionError
 from data_prep.mix.fingerprint import Fingerprint
 from data_prep.mix.matching import Index
@@ -124,7 +125,7 @@ def run(args: argparse.Namespace) -> None:
 
     Raises:
         OptionError: a bad option or recipe; nothing has been written then.
-        DataError: files that cannot be used, or too few rows.
+        DataError: files that cannot be used, too few rows, or another run writes to the folder.
     """
     if args.workers < 1:
         raise OptionError("--workers", f"must be at least 1, got {args.workers}")
@@ -139,7 +140,11 @@ def run(args: argparse.Namespace) -> None:
         for number, source in enumerate(recipe.sources)
     }
     result = mix(recipe, base, files, args.workers)
-    args.output.mkdir(parents=True, exist_ok=True)
+    with sole_writer(args.output):
+        _write(result, recipe, args)
+
+
+def _write(result: dict[str, Any], recipe: Recipe, args: argparse.Namespace) -> None:
     write_json(args.output / "mix.json", {"recipe": recipe.model_dump(mode="json"), **result["facts"]})
     titles = {"contaminated": "Rows that a benchmark holds", "repeated": "Rows that occur twice"}
     report = {key: as_json(result[key], title) for key, title in titles.items()}

@@ -27,6 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from data_prep.core.lock import sole_writer
 from data_prep.core.manifest import sha256, versions, write_json
 from data_prep.core.spec import Drop
 from data_prep.errors import DataError
@@ -81,9 +82,21 @@ def write_sft(
         The manifest.
 
     Raises:
-        DataError: no row is left.
+        DataError: no row is left, or another run writes to the folder.
     """
-    output.mkdir(parents=True, exist_ok=True)
+    with sole_writer(output):
+        return _write_sft(items, convert, tools, output, facts, total, check)
+
+
+def _write_sft(
+    items: Iterable[tuple[str, Any]],
+    convert: Callable[[int, str, Any], dict[str, Any]],
+    tools: Tools,
+    output: Path,
+    facts: Mapping[str, Any],
+    total: int | None,
+    check: Callable[[int, Counter[str]], None] | None,
+) -> dict[str, Any]:
     value = tools_column(tools)
     schema = pa.schema({**_FIELDS, "tools": pa.array([value]).type})
     path, partial = output / OUTPUT, output / (OUTPUT + ".partial")

@@ -18,16 +18,20 @@ import hashlib
 import io
 import json
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from data_prep.core import build, images, run
 from data_prep.core.images import PIL_LIMIT
+from data_prep.core.lock import sole_writer
 
 REPO = Path(__file__).resolve().parents[2]
 
@@ -141,6 +145,42 @@ def test_interrupted_run_goes_on_and_ends_byte_identical(tmp_path, sources, prep
     (resumed / "test.parquet").write_bytes(b"damaged")
     assert prepare("mathvision", source, *SMALL_SHARDS) == 0
     assert len(built) == 4 and (whole / "test.parquet").read_bytes() == (resumed / "test.parquet").read_bytes()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_run_leaves_no_process_and_goes_on(tmp_path, sources, prepare, jpeg, workers):
+    """SIGKILL in the middle of the shards: what the kernel does when memory runs out."""
+    rows = sources.mathvision_rows(80)
+    for row in rows:
+        row["decoded_image"] = sources.cell(jpeg(900, 700))
+    source = sources.mathvision(tmp_path, rows)
+    options = ["--split", "test", "--shard-rows", "1"]
+    assert prepare("mathvision", source, *options, output="whole") == 0
+
+    command = [sys.executable, "-m", "data_prep", "mathvision", "--output", tmp_path / "out", "--source", source]
+    command += ["--cache-dir", tmp_path / "cache", "--workers", workers, *options]
+    killed = subprocess.Popen([str(part) for part in command], cwd=REPO, stderr=subprocess.DEVNULL)
+    shards = tmp_path / "out" / ".shards"
+    while len(list(shards.rglob("shard-*.json"))) < 10 and killed.poll() is None:
+        time.sleep(0.001)
+    workers_of_it = psutil.Process(killed.pid).children(recursive=True) if killed.poll() is None else []
+    killed.kill()
+    assert killed.wait() == -signal.SIGKILL, "it ended before it could be killed"
+    assert len(workers_of_it) >= (workers if workers > 1 else 0)
+    assert not psutil.wait_procs(workers_of_it, timeout=10)[1]
+    assert not list((tmp_path / "out").glob("*.parquet"))
+
+    assert prepare("mathvision", source, *options, "--workers", str(workers)) == 0
+    assert (tmp_path / "out" / "test.parquet").read_bytes() == (tmp_path / "whole" / "test.parquet").read_bytes()
+
+
+def test_second_run_into_a_folder_is_refused(tmp_path, sources, prepare, capsys):
+    source = sources.mathvision(tmp_path, sources.mathvision_rows(1))
+    with sole_writer(tmp_path / "out"):
+        assert prepare("mathvision", source, *SMALL_SHARDS) == 1
+    assert "another run is writing to" in capsys.readouterr().err
+    assert not list((tmp_path / "out").glob("*.parquet"))
+    assert prepare("mathvision", source, *SMALL_SHARDS) == 0
 
 
 def test_changed_options_start_anew_and_say_so(tmp_path, sources, prepare, monkeypatch, capsys):

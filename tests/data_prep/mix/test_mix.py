@@ -77,7 +77,7 @@ def test_shortage_and_replacement(three, mix, capsys):
 def test_same_seed_same_bytes(three, mix, tmp_path):
     recipe = {"seed": 3, "size": 30, "sources": [source("a", weight=1), source("b", weight=1)]}
     first, again = mix(recipe, output="1"), mix(recipe, output="2")
-    files = sorted(path.name for path in first.iterdir())
+    files = sorted(path.name for path in first.glob("[!.]*"))
     assert files == ["contamination.html", "contamination.json", "mix.json", "train.parquet"]
     for name in files:
         assert (first / name).read_bytes() == (again / name).read_bytes()
