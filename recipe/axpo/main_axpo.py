@@ -33,10 +33,12 @@ class AXPOTaskRunner(undecorated(TaskRunnerV1)):
     """verl's V1 task runner with our trainer."""
 
     def run(self, config: DictConfig):
+        from recipe.axpo.thinking import resolve_thinking
         from recipe.axpo.trainer import TRAINER_NAME  # registers the trainer in this process
 
         with open_dict(config):
             config.trainer.v1.trainer_mode = TRAINER_NAME
+        resolve_thinking(config)
         super().run(config)
 
 

@@ -62,6 +62,10 @@ def test_resumes_from_the_last_checkpoint(axpo):
     assert (output / "checkpoints" / "latest_checkpointed_iteration.txt").read_text().strip() == "3"
 
 
+def test_thinking_is_read_off_the_template(axpo):
+    assert "thinking=required: the chat template opens <think>" in (axpo[0] / "log.txt").read_text()
+
+
 def test_branches_within_the_budget(axpo):
     output, _ = axpo
     metrics = Metrics(output / "metrics").steps
