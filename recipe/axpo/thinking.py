@@ -26,7 +26,7 @@ OPTION = "reward.custom_reward_function.reward_kwargs.thinking"
 
 
 def template_opens_thinking(tokenizer: Any, template: str | None = None, **kwargs: Any) -> bool:
-    """Whether the generation prompt ends with ``<think>``, so that a turn without ``</think>`` is an unfinished thought.
+    """Whether the generation prompt ends with ``<think>``: a turn without ``</think>`` is then an unfinished thought.
 
     Args:
         tokenizer: a Hugging Face tokenizer.
