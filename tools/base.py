@@ -63,6 +63,7 @@ class Answer:
     truncated: bool = False  # cut to a limit
     failure: str | None = None  # what the model did wrong, in one word, where the text says more than one line
     lost_state: bool = False  # see PastCall
+    replay: dict[str, Any] = field(default_factory=dict)  # see PastCall
     metrics: dict[str, Any] = field(default_factory=dict)
 
 
@@ -106,6 +107,11 @@ class AgentTool(BaseTool):
             agent_data: verl's trajectory, or None.
             create_kwargs: the row's `tools_kwargs[<tool>].create_kwargs`.
         """
+
+    @property
+    def max_answer_chars(self) -> int | None:
+        """Most characters that a call returns, where it can be long; verl's own limit must not be lower."""
+        return None
 
     def check(self) -> list[Check]:
         """What this tool needs, and whether it is there; for `python -m tools check`."""
@@ -154,7 +160,7 @@ class AgentTool(BaseTool):
             failure = None if answer.failure is None else f"model:{answer.failure}"
             truncated = answer.truncated
             if agent_data is not None:
-                past_calls(agent_data).append(PastCall(self.name, parameters, answer.lost_state))
+                past_calls(agent_data).append(PastCall(self.name, parameters, answer.lost_state, answer.replay))
         except BadArgument as error:
             failure, answer = f"model:{error.argument}", Answer(str(error), failure=error.argument)
         except BaseException as error:

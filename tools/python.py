@@ -70,6 +70,11 @@ class PythonTool(AgentTool):
             return FusionBackend(self.options, self._client)
         return LocalBackend(self.options)
 
+    @property
+    def max_answer_chars(self) -> int:
+        """See `AgentTool`: the output, and a line for each image and each remark."""
+        return self.options.max_output_chars + 200 * (self.options.max_images + 5)
+
     def check(self) -> list[Check]:
         """Whether code can be run in isolation here: builds the sandbox and probes its walls; some seconds."""
         checks = self._prerequisites()

@@ -22,7 +22,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 State = TypeVar("State")
@@ -33,11 +33,13 @@ class PastCall:
     """A call that was executed earlier in a trajectory.
 
     `lost_state` is True if with it ended what its tool had kept until then: to bring the state back, later calls do.
+    `replay` is what the tool wants to know besides when it makes the call again.
     """
 
     tool: str
     parameters: dict[str, Any]
     lost_state: bool = False
+    replay: dict[str, Any] = field(default_factory=dict)
 
 
 def past_calls(agent_data: Any) -> list[PastCall]:

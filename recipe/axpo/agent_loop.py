@@ -167,7 +167,9 @@ class AXPOToolAgentLoop(ToolAgentLoop):
         object.__setattr__(watched, name, remembering)
         return watched
 
-    async def _call_tool(self, tool_call, tools_kwargs: dict[str, Any], agent_data: AgentData):
+    async def _call_tool(self, tool_call, tools_kwargs: dict[str, Any] | None, agent_data: AgentData):
+        # rows of other tools have null here: columns of a parquet file are the same for all rows
+        tools_kwargs = {name: value or {} for name, value in (tools_kwargs or {}).items()}
         result = await super()._call_tool(tool_call, tools_kwargs, agent_data)
         if self._infrastructure_error is not None:
             error = self._infrastructure_error

@@ -183,14 +183,14 @@ def _as_paths(files: Any) -> list[Path]:
     return [Path(str(file)).expanduser() for file in files if "://" not in str(file)]
 
 
-def _configured_tools(rollout: DictConfig, option: str) -> set[str]:
+def _configured_tools(rollout: DictConfig, option: str) -> dict[str, Any]:
     from verl.tools.tool_registry import load_all_tools
     from verl.utils.import_utils import resolve_config_path
 
     paths = {"tool_config_path": None, "function_tool_path": None}
     if rollout.multi_turn.get(option):
         paths[option] = resolve_config_path(rollout.multi_turn[option])
-    return {tool.name for tool in load_all_tools(**paths)}
+    return {tool.name: tool for tool in load_all_tools(**paths)}
 
 
 def _data_problems(config: DictConfig) -> Iterator[str]:
@@ -199,7 +199,7 @@ def _data_problems(config: DictConfig) -> Iterator[str]:
     import pyarrow.parquet as pq
 
     rollout = config.actor_rollout_ref.rollout
-    tools: set[str] = set()
+    tools: dict[str, Any] = {}
     for option in ("tool_config_path", "function_tool_path"):
         try:
             tools |= _configured_tools(rollout, option)
@@ -211,6 +211,14 @@ def _data_problems(config: DictConfig) -> Iterator[str]:
             "no tool is configured: set actor_rollout_ref.rollout.multi_turn.tool_config_path to a YAML of schemas "
             "such as tools/image_zoom_in.yaml"
         )
+    limit = rollout.multi_turn.max_tool_response_length
+    for name, tool in tools.items():
+        most = getattr(tool, "max_answer_chars", None)
+        if most is not None and most > limit:
+            yield (
+                f"actor_rollout_ref.rollout.multi_turn.max_tool_response_length ({limit}) must be at least {most}, what "
+                f"{name} may return: verl would cut the rest out without a word"
+            )
     for option in ("train_files", "val_files"):
         for path in _as_paths(config.data.get(option)):
             if path.suffix != ".parquet":
@@ -231,7 +239,7 @@ def _data_problems(config: DictConfig) -> Iterator[str]:
                         wanted.update((info or {}).get("tool_selection") or ())
             if "agent_name" not in columns:
                 loops = {rollout.agent.default_agent_loop}
-            for tool in sorted(wanted - tools):
+            for tool in sorted(wanted - tools.keys()):
                 yield (
                     f"data.{option}: rows of {path.name} ask for the tool {tool!r}, which "
                     "actor_rollout_ref.rollout.multi_turn.tool_config_path does not configure "

@@ -48,6 +48,10 @@ class SampleTool(AgentTool):
         self.work = work
         self.seen_create_kwargs = []
 
+    @property
+    def max_answer_chars(self):
+        return 1000 * self.options.size
+
     async def call(self, parameters, agent_data, create_kwargs):
         self.seen_create_kwargs.append(create_kwargs)
         if self.work is not None:

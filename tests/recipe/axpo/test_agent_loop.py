@@ -135,3 +135,15 @@ def test_a_function_tool_is_watched_too():
     with pytest.raises(OSError):
         asyncio.run(watched.call({"text": ""}))
     assert isinstance(loop._infrastructure_error, OSError)
+
+
+@pytest.mark.parametrize("tools_kwargs", [None, {}, {"sample": None}, {"sample": {"create_kwargs": None}}])
+def test_a_row_without_arguments_for_a_tool(tools_kwargs):
+    """Parquet gives every row the columns of the others, with null in them."""
+    loop = session()
+    tool = SampleTool()
+    loop.tools, loop.max_tool_response_length = {"sample": loop._watched(tool)}, 100
+    call = SimpleNamespace(name="sample", arguments='{"do": "count"}')
+    response, _, _ = asyncio.run(loop._call_tool(call, tools_kwargs, SimpleNamespace()))
+    assert response.text == "0 before, size 3" and tool.seen_create_kwargs == [{}]
+    assert loop._trajectory.executed_calls == 1

@@ -22,12 +22,14 @@ import sys
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 import recipe.axpo.advantage  # noqa: F401  registers the estimator, as every process of a run does
 from recipe.axpo.config import AXPOConfig, ConfigError, branching_enabled, validate_axpo_config
+from tests.tools.sample_tools import SCHEMA
 from verl_ext.cpu.env import REPO_ROOT, cpu_environment
 
 CONFIG_DIR = REPO_ROOT / "recipe" / "axpo" / "config"
@@ -113,6 +115,10 @@ def data(tmp_path_factory):
     write_rows(folder / "search.parquet", tools=["image_zoom_in", "tavily-search"])
     pq.write_table(pa.table({"prompt": ["x"]}), folder / "bare.parquet")
     (folder / "broken.yaml").write_text("tools:\n  - class_name: no.such.module.Tool\n    config: {type: native}\n")
+    for name, size in (("wordy", 66), ("brief", 65)):
+        tool = {"class_name": "tests.tools.sample_tools.SampleTool", "config": {"type": "native", "size": size}}
+        (zoom,) = yaml.safe_load((REPO_ROOT / "tools" / "image_zoom_in.yaml").read_text())["tools"]
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump({"tools": [zoom, tool | {"tool_schema": SCHEMA}]}))
     return folder
 
 
@@ -156,6 +162,7 @@ ZOOM = f"{ROLLOUT}.multi_turn.tool_config_path=tools/image_zoom_in.yaml"
         [],
         ["algorithm.adv_estimator=grpo"],
         [ZOOM],
+        [f"{ROLLOUT}.multi_turn.tool_config_path={{data}}/brief.yaml"],
         ["axpo.continuations=8", "axpo.budget_ratio=1", "axpo.fork=last", "axpo.ranking=random"],
         [f"{ROLLOUT}.n=2", "data.train_batch_size=4"],
         [f"{ROLLOUT}.multi_turn.max_assistant_turns=null"],
@@ -233,6 +240,7 @@ BAD = [
     (f"{ROLLOUT}.multi_turn.tool_config_path=no/such.yaml", f"{ROLLOUT}.multi_turn.tool_config_path: FileNotFound"),
     (f"{ROLLOUT}.multi_turn.tool_config_path=/no/such.yaml", f"{ROLLOUT}.multi_turn.tool_config_path: FileNotFound"),
     (f"{ROLLOUT}.multi_turn.tool_config_path={{data}}/broken.yaml", "multi_turn.tool_config_path: ModuleNotFound"),
+    (f"{ROLLOUT}.multi_turn.tool_config_path={{data}}/wordy.yaml", "max_tool_response_length (65536) must be at least"),
     (f"{ROLLOUT}.multi_turn.function_tool_path=no/such.py", f"{ROLLOUT}.multi_turn.function_tool_path: FileNotFound"),
     ("data.train_files={data}/missing.parquet", "missing.parquet does not exist; write it with"),
     ("data.val_files=[{data}/good.parquet,{data}/missing.parquet]", "data.val_files: "),

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.stack
 
 TOOLS = ("image_zoom_in", "python", "tavily-search", "image_search")
 ZOOM = {"bbox_2d": [0, 0, 250, 250], "label": "corner", "img_idx": 0}
-DRAW = {"code": "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nprint('size', images[0].size)"}
+DRAW = {"code": "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nprint('ab' * 200)\nprint('size', images[0].size)"}
 
 
 def test_every_tool_answers_and_its_images_are_the_actors(tools, play):
@@ -47,6 +47,7 @@ def test_every_tool_answers_and_its_images_are_the_actors(tools, play):
     rows = {name: row_of(run, "all", name) for name in sessions}
     said = {name: text(tools, row) for name, row in rows.items()}
     assert "Image 1: the region [0, 0, 250, 250] of image 0." in said["a"]
+    assert "ab" * 200 in said["b"]  # verl's own limit is 256 characters
     assert "size (512, 512)\nImage 1: figure." in said["b"]  # the original, not what the model was shown
     assert "Comets" in said["c"] and "ice and dust" in said["c"] and "Bread" not in said["c"]
     assert "Image 1: disc_" in said["d"] and "Image 2: disc_" in said["d"]
@@ -61,7 +62,7 @@ def test_mistakes_are_answered_and_counted(tools, play):
         "a": [tool_call("image_zoom_in", {**ZOOM, "img_idx": 4}), answer("a", True)],
         "b": [tool_call("python", {"code": "1 / 0"}), answer("b", True)],
         "c": [tool_call("tavily-search", {"query": ""}), answer("c", True)],
-        "d": [tool_call("image_search", {"img_idx": "0"}), answer("d", True)],
+        "d": [tool_call("image_search", {"img_idx": "first"}), answer("d", True)],
     }
     run = play(Question("wrong", sessions, tools=TOOLS), variant="tools")
     said = {name: text(tools, row_of(run, "wrong", name)) for name in sessions}
