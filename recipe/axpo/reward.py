@@ -22,6 +22,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from recipe.axpo.scoring import final_answer, get_scorer
+from recipe.axpo.scoring.row import EMBEDDED, read_truth
 from recipe.axpo.scoring.scorer import Scorer
 
 __all__ = ["compute_score", "final_answer", "score_sync"]
@@ -60,8 +61,8 @@ async def compute_score(
         ToolInfrastructureError: the judge or math-verify failed; AXPO leaves the rollout out instead of scoring it.
         ValueError: an option or the row's scoring data does not fit.
     """
-    if data_source.startswith("axpo/embedded"):
-        return _embedded(solution_str, ground_truth)
+    if data_source.startswith(EMBEDDED):
+        return _embedded(data_source, solution_str, ground_truth)
     result = await _scorer(judge, thinking).score(data_source, solution_str, ground_truth, extra_info)
     if result is None:
         result = await asyncio.to_thread(_by_verl, data_source, solution_str, ground_truth, extra_info)
@@ -79,8 +80,8 @@ def score_sync(
     **kwargs: Any,
 ) -> dict[str, Any]:
     """`compute_score` for callers without an event loop: the same arguments, result and errors."""
-    if data_source.startswith("axpo/embedded"):
-        return _embedded(solution_str, ground_truth)
+    if data_source.startswith(EMBEDDED):
+        return _embedded(data_source, solution_str, ground_truth)
     result = _scorer(judge, thinking).score_sync(data_source, solution_str, ground_truth, extra_info)
     return _by_verl(data_source, solution_str, ground_truth, extra_info) if result is None else result
 
@@ -89,9 +90,10 @@ def _scorer(judge: Mapping[str, Any] | None, thinking: str) -> Scorer:
     return get_scorer(OmegaConf.to_container(judge, resolve=True) if OmegaConf.is_config(judge) else judge, thinking)
 
 
-def _embedded(solution: str, ground_truth: Any) -> dict[str, Any]:
+def _embedded(data_source: str, solution: str, ground_truth: Any) -> dict[str, Any]:
+    truth = _normalise(read_truth(data_source, ground_truth))
     extracted = final_answer(solution)
-    correct = extracted is not None and _normalise(extracted) == _normalise(str(ground_truth))
+    correct = extracted is not None and _normalise(extracted) == truth
     return {"score": float(correct), "acc": float(correct), "extracted": extracted or "", "method": "exact"}
 
 

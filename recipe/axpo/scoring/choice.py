@@ -16,19 +16,38 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from recipe.axpo.scoring.number import Closeness, read_number, same_number
-from recipe.axpo.scoring.text import clean, exact
+from recipe.axpo.scoring.text import clean, exact, literal
 
 LETTERS = "ABCDEFGHIJ"
 _LEAD = re.compile(
-    r"(?:(?:the|my)\s+|i(?:'d|\s+would)?\s+(?:choose|pick|select)\s+)?(?:(?:final|correct|best|right)\s+)?(?:answer|option|choice|letter)s?\s*(?:is|:|=)?\s*"
-    r"(?:option|choice)?\s*",
+    r"(?:(?:so|thus|hence|then|therefore)\s*,?\s+)?"
+    r"(?:i(?:'d|'ll|\s+would|\s+will)?\s+(?:choose|pick|select)\s+(?:(?:the\s+)?(?:answer|option|choice|letter)\s+)?"
+    r"|(?:(?:the|my)\s+)?(?:(?:final|correct|best|right)\s+)?(?:answer|option|choice|letter)s?"
+    r"(?:\s+(?:choice|option|letter))?\s*(?:is|:|=|(?:should|would|must|has to)\s+be)?\s*(?:option|choice)?\s*"
+    r"|(?:\u6b63\u786e)?(?:\u7b54\u6848|\u9009\u9879)(?:\u662f|\u4e3a|:)?\s*|\u9009(?:\u62e9)?\s*:?\s*)",  # 答案, 选
+    re.IGNORECASE,
+)
+# where the choices are in the image
+_PICTURE = re.compile(
+    r"(?:the\s+)?(?:(?:correct|right)\s+)?(?:image|figure|picture|panel|shape|diagram|graph|square)\s+(?:is\s+)?"
+    r"(?=[(\[]?[A-J][)\]]?\Z)",
     re.IGNORECASE,
 )
 _ALONE = re.compile(r"[(\[{]?\s*([A-Ja-j])\s*[)\]}]?\s*[.:,)]?")
-_WITH_TEXT = re.compile(r"(?:[(\[]\s*([A-J])\s*[)\]]\s*[.:,\-]?|([A-J])\s*[.:)\]\-,])\s*(\S.*)", re.DOTALL)
+_WITH_TEXT = re.compile(
+    r"(?:[(\[]\s*([A-J])\s*[)\]]\s*[.:,\-]?|([A-J])\s*[.:)\]\-,]|[(\[]([a-j])[)\]]\s|([a-j])[.:)]\s)\s*(\S.*)",
+    re.DOTALL,
+)
+_LABELLED = re.compile(r"[(\[{]?\s*[A-Ja-j]\s*[)\]}.:,\-]|[A-J]\s")
+_TRUTH_WITH_TEXT = re.compile(r"(?:[(\[][A-J][)\]]\s*[.:]?|[A-J][.:)])\s+\S")
+# "A is right" may be a place
+_SAID_CORRECT = re.compile(
+    r"(?:(?:[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore)\s*,?\s+)?(?:[Oo]ption\s+|[Cc]hoice\s+)?[(\[]?([A-J])[)\]]?\s+is\s+"
+    r"(?:correct|(?:the|my)\s+(?:(?:correct|right|best|final)\s+)?(?:answer|option|choice|one))"
+)
 _IN_BRACKETS = re.compile(r"([A-J])\s*\(\s*([^()]+?)\s*\)")
 _BEFORE_LETTER = re.compile(r"(.+?)\s*\(\s*(?:option\s+)?([A-J])\s*\)", re.IGNORECASE | re.DOTALL)
 _BUT_NOT = re.compile(r"([A-J])[)\].]?,?\s+(?:and\s+|but\s+)?not\s+[(\[]?(?!\1)[A-J][)\]]?")
@@ -53,33 +72,51 @@ def read_choice(answer: str, options: Sequence[str] = ()) -> str | None:
     """
     letters = LETTERS[: len(options)] if options else LETTERS
     text = clean(answer)
-    for candidate in (text, _LEAD.sub("", text, count=1) if _LEAD.match(text) else ""):
-        if not candidate:
-            continue
+    for candidate in _without_lead(text, options):
         if alone := _ALONE.fullmatch(candidate):
             return _in(alone[1].upper(), letters)
-        by_text = option_of(candidate, options)
-        if by_text is not None:
+        # an option that itself begins like "A. red" or "A cat"; no article is left out here: "A" may be a label
+        if (by_text := _literal_option(candidate, options)) is not None:
             return by_text
-        if but_not := _BUT_NOT.fullmatch(candidate):
-            return _in(but_not[1], letters)
+        if match := _BUT_NOT.fullmatch(candidate) or _SAID_CORRECT.fullmatch(candidate):
+            return _in(match[1], letters)
         with_text = _WITH_TEXT.fullmatch(candidate) or _IN_BRACKETS.fullmatch(candidate)
         if with_text:
             *spellings, rest = with_text.groups()
-            letter = next(filter(None, spellings))
-            named = option_of(rest, options)
-            if named is not None:  # "A. <text of B>": no telling which is meant
-                return letter if named == letter else None
-            if _LETTER_LIST.fullmatch(rest) or _FURTHER.search(rest) or _FURTHER.match(candidate[1:]):
-                return None
-            others = set((_LABEL if candidate[1:2] in ".:)" or candidate[0] in "([" else _CAPITAL).findall(rest))
-            return None if others - {letter, "I"} or _ABOUT.match(rest) else _in(letter, letters)
-        # "B red" and "red (B)" only where both are the same option
+            return _labelled(next(filter(None, spellings)).upper(), rest, candidate, options)
+        # "A red" and "red (A)" only where both are the same option
+        if candidate[:1] in letters and candidate[1:2] == " " and (named := option_of(candidate[2:], options)):
+            return named if named == candidate[0] else None
         if (behind := _BEFORE_LETTER.fullmatch(candidate)) and option_of(behind[1], options) == behind[2].upper():
             return behind[2].upper()
-        if candidate[:1] in letters and candidate[1:2] == " " and option_of(candidate[2:], options) == candidate[0]:
-            return candidate[0]
+        if (by_text := option_of(candidate, options)) is not None:
+            return by_text
     return None
+
+
+def _without_lead(text: str, options: Sequence[str]) -> Iterator[str]:
+    """The answer, and what follows its "the answer is"."""
+    if text:
+        yield text
+    if (lead := _LEAD.match(text)) and lead.end() < len(text):
+        yield text[lead.end() :]
+    if all(_ALONE.fullmatch(clean(option)) for option in options) and (lead := _PICTURE.match(text)):
+        yield text[lead.end() :]
+
+
+def _labelled(letter: str, rest: str, candidate: str, options: Sequence[str]) -> str | None:
+    """The letter of "A. rest", if the rest does not name, add or deny another."""
+    named = option_of(rest, options)
+    if named is not None:  # "A. <text of B>": no telling which is meant
+        return letter if named == letter else None
+    by_label = candidate[1:2] in ".:)" or candidate[0] in "(["
+    listed = _LETTER_LIST.fullmatch(rest) and not (by_label and rest in ("I", letter))  # "A. I": a text, too
+    if listed or _FURTHER.search(rest) or _FURTHER.match(candidate[1:]):
+        return None
+    others = set((_LABEL if by_label else _CAPITAL).findall(rest))
+    if others - {letter, "I"} or _ABOUT.match(rest):
+        return None
+    return _in(letter, LETTERS[: len(options)] if options else LETTERS)
 
 
 def read_choice_in_sentence(sentence: str, options: Sequence[str] = ()) -> str | None:
@@ -106,6 +143,8 @@ def lists_options(message: str) -> bool:
 
 def option_of(text: str, options: Sequence[str]) -> str | None:
     """The letter of the only option with this text, or this number; None if there is none, or several."""
+    if (found := _literal_option(text, options)) is not None:
+        return found
     found = [letter for letter, option in zip(LETTERS, options, strict=False) if exact(text, option)]
     if not found and options and (said := read_number(text)) is not None:
         numbers = zip(LETTERS, map(read_number, options), strict=False)
@@ -113,12 +152,28 @@ def option_of(text: str, options: Sequence[str]) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def truth_letter(truth: str, options: Sequence[str] = ()) -> str | None:
-    """The letter of a ground truth: written as "B", "(B)", "B. text", or as the text of an option."""
+def _literal_option(text: str, options: Sequence[str]) -> str | None:
+    """The letter of the only option with this text, down to its case where several differ in that alone."""
+    for same in (lambda one, other: clean(one) == clean(other), literal):
+        found = [letter for letter, option in zip(LETTERS, options, strict=False) if same(text, option)]
+        if found:
+            return found[0] if len(found) == 1 else None
+    return None
+
+
+def truth_letter(truth: str, options: Sequence[str] = (), *, with_text: bool = False) -> str | None:
+    """The letter of a ground truth: written as "B" or "(B)", or as the text of an option.
+
+    Args:
+        with_text: also "B. text" without options. Only for rows that are known to be choices: elsewhere "F-16",
+            "J. Crew" and "A(2, 3)" are answers.
+    """
     alone = _ALONE.fullmatch(clean(truth))
     if alone and (not options or alone[1].upper() in LETTERS[: len(options)]):
         return alone[1].upper()
-    return read_choice(truth, options)
+    if options or with_text and _TRUTH_WITH_TEXT.match(clean(truth)):
+        return read_choice(truth, options)
+    return None
 
 
 def choice_correct(answer: str, truth: str, options: Sequence[str] = (), *, marked: bool = True) -> bool:
@@ -130,14 +185,17 @@ def choice_correct(answer: str, truth: str, options: Sequence[str] = (), *, mark
     Args:
         marked: False for the last line of a message, which may be a sentence around the letter.
     """
-    wanted = truth_letter(truth, options)
+    wanted = truth_letter(truth, options, with_text=True)
     if wanted is None:  # several letters, or a text that is no option
         return _all_letters(answer) == _all_letters(truth) is not None or exact(answer, truth)
     said = read_choice(answer, options) if marked else read_choice_in_sentence(answer, options)
     if said is not None:
         return said == wanted
     index = LETTERS.index(wanted)
-    return index < len(options) and exact(answer, options[index])
+    if index >= len(options):
+        return False
+    labelled = _LABELLED.match(clean(answer))  # "A. right" for B: what is said after the label does not help
+    return literal(answer, options[index]) or not labelled and exact(answer, options[index])
 
 
 def several_letters_correct(answer: str, truth: str) -> bool:

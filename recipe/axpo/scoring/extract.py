@@ -19,6 +19,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from recipe.axpo.scoring.sentence import commitment
+
 # Answers stand at the end. What is further up is not looked at, so that a megabyte costs no more than a page.
 MESSAGE_CHARS = 20_000
 ANSWER_CHARS = 4_000
@@ -34,17 +36,20 @@ _CHAT_TOKEN = re.compile(r"<\|[a-z_]{1,30}\|>")
 _ROLE = re.compile(r"\s*assistant\b\s*(?:\n|$)")
 _TOOL_CALL = re.compile(r"<tool_call>.*?(?:</tool_call>|\Z)", re.DOTALL)
 _STATED = re.compile(
-    r"\b(?:final answer|correct answer|correct option|correct choice|best answer|answer|correct option letter)"
-    r"(?: to (?:the|this) question)? {0,3}(?:is|are|:|=|\uff1a) {0,3}[:\uff1a]? {0,3}",
-    re.IGNORECASE,
+    r"\b(?:answer|(?:correct|right) (?:option|choice))(?: (?:choice|option|letter))?"
+    r"(?: to (?:the|this) question)? {0,3}(?:is|are|:|=|\uff1a) {0,3}[:\uff1a]? {0,3}"
+    r"|\u7b54\u6848 {0,3}(?:\u662f|\u4e3a|:|\uff1a) {0,3}[:\uff1a]? {0,3}"  # "answer is" in Chinese
+    # in the last line: "the answer should be in cm" comes earlier, and "if it were red, it would be A" answers nothing
+    r"|^(?:(?!\b(?:if|unless)\b)[^\n]){0,200}?\b(?:answer|(?:correct|right) (?:option|choice))"
+    r"(?: (?:choice|option|letter))? (?:should|would|must|has to) be {0,3}:? {0,3}(?=[^\n]{0,200}\s{0,5}\Z)",
+    re.IGNORECASE | re.MULTILINE,
 )
 _NEGATED = re.compile(r"(?:not|n't|neither|never|unclear|unknown)\b", re.IGNORECASE)
-# where an answer's sentence ends for sure: "St. Louis" and "3.5" hold a point, too
-_SENTENCE_END = re.compile(
-    r"[.!?;]\s+(?=(?:This|The|It|I|So|Because|Since|Therefore|Thus|Hence|We|That|There|Note|However|But)\b)"
-    r"|,?\s+(?:because|since|as shown|as seen)\b"
+# not the stars of "4*0", "2 * 3" and "2**3"
+_MARKUP = re.compile(
+    r"(?<![\d*)])(?<!\b\w)\*{1,3}(?=\S)|(?<=\S)\*{1,3}(?![\w*(])|^\s{0,8}(?:#{1,6}|>|[-*\u2022])\s+|`{1,3}",
+    re.MULTILINE,
 )
-_MARKUP = re.compile(r"\*{1,3}|^\s{0,8}(?:#{1,6}|>|[-\u2022])\s+|`{1,3}", re.MULTILINE)
 _NO_ANSWER = re.compile(r"[\s$\\\]\[()`*_\-=#.]*\Z")  # a line of brackets and rules
 
 
@@ -176,5 +181,5 @@ def _stated(plain: str) -> str | None:
         rest = plain[match.end() : match.end() + ANSWER_CHARS]
         line = next((line.strip() for line in rest.splitlines() if not _NO_ANSWER.match(line)), "")
         if line and not _NEGATED.match(line):
-            return _SENTENCE_END.split(line, maxsplit=1)[0]
+            return commitment(line)
     return None

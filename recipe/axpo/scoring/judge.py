@@ -49,8 +49,10 @@ Think briefly if you have to. Then write as the last line exactly one of
 {"correct": true}
 {"correct": false}"""
 _JSON_VERDICT = re.compile(r'\{\s*"correct"\s*:\s*(true|false)\s*\}')
-_LINE_VERDICT = re.compile(r"judge?ment\s*:\s*([01])", re.IGNORECASE)
 _FENCE = re.compile(r"```[a-z]*")
+_DRESS = re.compile(r"(?:```[a-z]*\s*)?[*_`]*\s*(\{[^{}]*\})\s*[*_`.]*")  # markdown that some judges cannot leave out
+# what some program takes for the end of a line, which would let a quoted candidate write lines of its own
+_LINE_ENDS = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 
 
 class JudgeError(ToolInfrastructureError):
@@ -76,8 +78,8 @@ class JudgeOptions(SearchOptions):
     """Environment variable that holds the key; None: the API wants none."""
     temperature: float | None = pydantic.Field(0.0, ge=0, le=2, allow_inf_nan=False)
     """Sampling temperature. None: not sent, for models that refuse the parameter."""
-    max_tokens: int = pydantic.Field(1024, ge=1)
-    """Length of the judge's message, thoughts included."""
+    max_tokens: int = pydantic.Field(4096, ge=1)
+    """Length of the judge's message, thoughts included: one that is cut off has no verdict."""
     fallback: Literal["rules"] | None = None
     """"rules": rows that need a judge are compared by rules instead. Never beside a judge: one run, one measure."""
 
@@ -188,7 +190,7 @@ def messages(question: str, truths: tuple[str, ...], candidate: str) -> list[dic
     case = {
         "question": _cut(question, QUESTION_CHARS),
         "references": [_cut(truth, ANSWER_CHARS) for truth in truths[:MAX_TRUTHS]],
-        "candidate": neutralise(candidate)[-MESSAGE_CHARS:],
+        "candidate": neutralise(_LINE_ENDS.sub(" ", candidate))[-MESSAGE_CHARS:],
     }
     return [
         {"role": "system", "content": _SYSTEM},
@@ -204,6 +206,8 @@ def _cut(text: str, limit: int) -> str:
 def read_verdict(body: bytes) -> bool:
     """The verdict in a response of the API: the last line of the judge's own message, and nothing else.
 
+    Markdown around the object and line breaks inside of it are no matter.
+
     Raises:
         ValueError: there is none, or two that differ.
     """
@@ -213,7 +217,8 @@ def read_verdict(body: bytes) -> bool:
         raise ValueError(f"no chat completion ({type(error).__name__})") from None
     if not isinstance(content, str):
         raise ValueError("a chat completion without text")
-    lines = [line.strip() for line in content.rsplit("</think>", 1)[-1].splitlines()]
+    message = _JSON_VERDICT.sub(lambda match: " ".join(match[0].split()), content.rsplit("</think>", 1)[-1])
+    lines = [line.strip() for line in message.split("\n")]
     lines = [line for line in lines if line and not _FENCE.fullmatch(line)]
     verdicts = {verdict for verdict in map(_verdict, lines) if verdict is not None}
     last = _verdict(lines[-1]) if lines else None
@@ -223,8 +228,6 @@ def read_verdict(body: bytes) -> bool:
 
 
 def _verdict(line: str) -> bool | None:
-    if match := _JSON_VERDICT.fullmatch(line):
-        return match[1] == "true"
-    if match := _LINE_VERDICT.fullmatch(line):
-        return match[1] == "1"
-    return None
+    dressed = _DRESS.fullmatch(line)
+    match = _JSON_VERDICT.fullmatch(dressed[1]) if dressed else None
+    return None if match is None else match[1] == "true"

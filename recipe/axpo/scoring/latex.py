@@ -25,6 +25,7 @@ import functools
 import json
 import os
 import queue
+import re
 import select
 import subprocess
 import sys
@@ -119,6 +120,7 @@ class _Helpers:
                 helper.close()
 
 
+_NAME = re.compile(r"\\[a-zA-Z]+|[a-zA-Z]")
 _lock = threading.Lock()
 _helpers: dict[int, _Helpers] = {}  # by process: after a fork the pipes are the parent's
 
@@ -155,10 +157,33 @@ def equal(said: str, truth: str, budget: Budget | None = None) -> bool:
     """
     if len(said) > MAX_CHARS or len(truth) > MAX_CHARS or (budget is not None and budget.left <= 0):
         return False
-    same, seconds = _verdict(said, truth)
+    same, seconds = _verdict(*_apart(said, truth))
     if budget is not None:
         budget.left -= seconds
     return same
+
+
+def _apart(said: str, truth: str) -> tuple[str, str]:
+    """Both texts with other names for capitals that would be taken for small letters: math-verify knows no case.
+
+    Only where case is known to say something: commands, as \\Delta beside \\delta, and letters that one of the texts
+    has in both cases, as R^2 - r^2.
+    """
+    names = [set(_NAME.findall(text)) for text in (said, truth)]
+    both = names[0] | names[1]
+    mixed = {name for side in names for name in side if name.swapcase() in side and name.isupper()}
+    mixed |= {name for name in both if name[0] == "\\" and name[1].isupper() and name[:2].lower() + name[2:] in both}
+    if not mixed:
+        return said, truth
+    free = [letter for letter in "qwvuzyxkmnpstabcfghj" if not {letter, letter.upper()} & both]
+    if len(free) < len(mixed):
+        return said, truth
+    new = dict(zip(sorted(mixed), free, strict=False))
+
+    def renamed(text: str) -> str:
+        return _NAME.sub(lambda match: f" {new[match[0]]} " if match[0] in new else match[0], text)
+
+    return renamed(said), renamed(truth)
 
 
 @functools.lru_cache(maxsize=20_000)  # the rollouts of a question give few different answers

@@ -19,8 +19,10 @@ import re
 from dataclasses import dataclass
 
 from recipe.axpo.scoring import latex
-from recipe.axpo.scoring.number import Closeness, read_number, same_colon, same_number
-from recipe.axpo.scoring.text import clean, exact
+from recipe.axpo.scoring.colon import same_colon
+from recipe.axpo.scoring.notation import formula, is_date
+from recipe.axpo.scoring.number import Closeness, read_number, same_number
+from recipe.axpo.scoring.text import exact
 
 MAX_ITEMS = 20
 MAX_LATEX_CHARS = 300
@@ -30,12 +32,20 @@ _FUNCTIONS = (
     "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln exp lim max min mod gcd lcm sqrt pi frac and"
 ).split()
 _WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{3,}")
+_BARE_WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]+")
 _MATHS = re.compile(r"\d|\\[a-zA-Z]+|[-+*/^=<>]")
 _GROUPED = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _ASSIGNED = re.compile(
     r"\s*(?:[a-zA-Z]{1,3}(?:_\{?\w{1,5}\}?)?'?(?:\([a-zA-Z0-9]\))?|\\[a-zA-Z]+(?:\s*[A-Z0-9]{1,3})?|m?\s*\\angle\s*[A-Z0-9]{1,3}"
     r"|[a-zA-Z ]{3,40})\s*"
 )
+_NAMED = re.compile(r"m?\s*\\(?:overline|widehat|vec|bar|hat|overrightarrow|sin|cos|tan|angle)\s*[^-+*/^=]{1,20}")
+# an unknown with its index; capitals are points and sets, a letter before a bracket is a function
+_SUBSCRIPT = re.compile(r"_(?:\w|\{\w{1,4}\})")
+_GREEK = "alpha|beta|gamma|theta|varphi|phi|lambda|mu|omega"
+_UNKNOWN = re.compile(rf"((?<![\\a-zA-Z])[a-z](?![a-zA-Z(])|\\(?:{_GREEK})(?![a-zA-Z]))(?:_\w|_\{{\w{{1,4}}\}})?")
+_AROUND = re.compile(r"[-+*/^|!0-9]|\\(?:frac|sqrt|log|ln|lg|times|cdot|div)(?![a-zA-Z])")
+_BARE_FUNCTION = re.compile(r"(?<![\\a-zA-Z])(sin|cos|tan|cot|sec|csc|ln|log|exp)(?=\s*\(|\s+[a-z]\b)")
 _FUNCTION_OF = re.compile(r"\s*(?:y|[a-zA-Z]\s*\(\s*[a-z]\s*\))\s*=([^=<>]+)")
 _NUMBER_OF = re.compile(r"\s*([a-zA-Z])\s*=[^=a-zA-Z]*")
 
@@ -61,13 +71,14 @@ def math_equal(
         ToolInfrastructureError: of kind "latex", see `latex.equal`.
     """
     rules = _Rules(closeness, ordered, budget or latex.Budget())
-    return _equal(_repair(clean(said)), _repair(clean(truth)), rules, 0)
+    return _equal(_repair(formula(said)), _repair(formula(truth)), rules, 0)
 
 
 def _repair(text: str) -> str:
-    """Braces that LaTeX does not show."""
+    """Braces that LaTeX does not show, and backslashes that plain text leaves out."""
     while text.startswith("{") and text.endswith("}") and _closes_at_end(text) and "," not in text:
         text = text[1:-1].strip()
+    text = _BARE_FUNCTION.sub(r"\\\1", text)
     return text.replace(r"\lbrace", r"\{").replace(r"\rbrace", r"\}").strip()
 
 
@@ -76,6 +87,8 @@ def _equal(said: str, truth: str, rules: _Rules, depth: int) -> bool:
         return False
     if exact(said, truth):
         return True
+    if is_date(said) or is_date(truth):
+        return False
     names = [_NUMBER_OF.fullmatch(text) for text in (said, truth)]
     if all(names) and names[0][1] != names[1][1]:
         return False  # math-verify compares what is assigned, not to what
@@ -84,7 +97,9 @@ def _equal(said: str, truth: str, rules: _Rules, depth: int) -> bool:
         said, truth = (match[1].strip() for match in functions)
     if (said := _right_side(said, truth, rules.closeness)) is None:
         return False
-    truth = _right_side(truth, said, rules.closeness) or truth
+    truth = _named_value(truth, said, rules.closeness)
+    if "=" in truth and "=" not in said and split_items(truth) is None:
+        return False  # to math-verify 6 may be 3x + 2y = 6
     one, other = read_number(said), read_number(truth)
     if one is not None and other is not None:
         return same_number(one, other, rules.closeness)
@@ -95,19 +110,22 @@ def _equal(said: str, truth: str, rules: _Rules, depth: int) -> bool:
         items = _compare_lists(said, truth, rules, depth)
         if items is not None:
             return items
+    if (one is None) != (other is None) and _no_number(truth if one else said):
+        return False
+    if one is None and other is None and _only_units_differ(said, truth):
+        return False
     return _worth_parsing(said) and _worth_parsing(truth) and latex.equal(said, truth, rules.budget)
 
 
 def _right_side(text: str, other: str, closeness: Closeness) -> str | None:
     """The value of "x = 5" or "2 + 3 = 5" where the other side states none of an equation.
 
-    None: the equation is wrong in itself ("4 = 5"), so that it proves nothing. "5 = x" and real equations stay.
+    None: the equation is wrong in itself ("4 = 5"), so that it proves nothing, or still to be solved ("2x = 5").
+    "5 = x" and real equations stay.
     """
-    if "=" in other or "=" not in text or re.search(r"[<>!]=|\\(?:n?e|le|ge)q?\b", text):
+    if not _has_value(text, other):
         return text
-    if any(c in text for c in ",;") or " and " in text or " or " in text:
-        return text  # x = 1, y = 2: item by item
-    *left, right = [part.strip() for part in text.split("=")]
+    *left, right = [part.strip() for part in text.rstrip(" .$").split("=")]
     value = read_number(right)
     for part in left:
         number = read_number(part)
@@ -116,7 +134,32 @@ def _right_side(text: str, other: str, closeness: Closeness) -> str | None:
                 return text
         elif value is not None and not same_number(number, value, Closeness(closeness.absolute, closeness.decimals)):
             return None
-    return right
+    return None if len(left) == 1 and value is not None and _unsolved(left[0]) else right
+
+
+def _named_value(truth: str, said: str, closeness: Closeness) -> str:
+    """The value of a truth that only names it ("x = 5"); of any other equation all of it counts."""
+    if not _has_value(truth, said):
+        return truth
+    *left, right = [part.strip() for part in truth.split("=")]
+    for part in left:
+        if not _ASSIGNED.fullmatch(part) and not _NAMED.fullmatch(part) and read_number(part) is None:
+            return truth
+    return _right_side(truth, said, closeness) or truth
+
+
+def _has_value(text: str, other: str) -> bool:
+    if "=" in other or "=" not in text or re.search(r"[<>!]=|\\(?:n?e|le|ge)q?\b", text):
+        return False
+    return not (any(c in text for c in ",;") or " and " in text or " or " in text)  # x = 1, y = 2: item by item
+
+
+def _unsolved(left: str) -> bool:
+    """Whether a left side has one unknown and is more than its name: "2x", "x^2", "\\frac{x}{2}", not "\\sin x"."""
+    if _NAMED.fullmatch(left):
+        return False
+    unknowns = {match[0] for match in _UNKNOWN.finditer(left)}
+    return len(unknowns) == 1 and _UNKNOWN.fullmatch(left) is None and bool(_AROUND.search(_SUBSCRIPT.sub("", left)))
 
 
 def split_items(text: str) -> tuple[str, list[str], str] | None:
@@ -195,6 +238,27 @@ def _same_name(one: str, other: str) -> bool:
     """ "x = 1" is not "y = 1"."""
     names = [item.partition("=")[0].strip() if "=" in item else None for item in (one, other)]
     return None in names or names[0] == names[1]
+
+
+def _no_number(text: str) -> bool:
+    """Whether a text that `read_number` does not know cannot be a number either; math-verify takes "12h" for 12."""
+    if "=" in text:
+        return False
+    if r"\approx" in text or re.search(r"\d\s*(?:_|')", text):
+        return True  # a rounding that is wrong, 40 to the base 8, 12 feet
+    return bool(_letters(text) - {"e"})
+
+
+def _only_units_differ(said: str, truth: str) -> bool:
+    """Whether one has letters in place of the other's that math-verify leaves out as units: to it "3t" is "3h"."""
+    if "=" in said + truth:
+        return False
+    one, other = _letters(said), _letters(truth)
+    return bool(one and other and not one & other) or bool(one ^ other) and one ^ other <= set("cdghklmnsty")
+
+
+def _letters(text: str) -> set[str]:
+    return set("".join(word for word in _BARE_WORD.findall(text) if word not in _FUNCTIONS))
 
 
 def _worth_parsing(text: str) -> bool:

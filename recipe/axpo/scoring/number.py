@@ -23,8 +23,8 @@ from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from fractions import Fraction
 
 from recipe.axpo.scoring.expression import MAX_CHARS, NoValue, Value, evaluate
-from recipe.axpo.scoring.text import clean
-from recipe.axpo.scoring.units import read_unit, units_agree
+from recipe.axpo.scoring.notation import formula, is_date
+from recipe.axpo.scoring.units import CURRENCIES, NUMBER_WORDS, TENS, read_unit, units_agree
 
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:[,\u066c']\d{3})+(?![\d,])|(?<![\d.,])\d{1,3}(?: \d{3})+(?![\d ,])")
 _DECIMAL = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)")
@@ -32,25 +32,20 @@ _SCIENTIFIC = re.compile(r"([-+]?(?:\d+(?:\.\d*)?|\.\d+))[eE]([-+]?\d{1,3})(?![\
 _TIMES_TEN = re.compile(r"(?<=[\d.])\s*[x*]\s*10\s*(?=\^)")
 _PREFIX = re.compile(
     r"(?:(?:[A-Z]{2,3}|[a-zA-Z](?:_\{?\w{1,4}\}?|\([a-zA-Z]\))?|\\(?:theta|alpha|beta|angle\s*[A-Z1-9]{1,3})|m?\\angle\s*[A-Z1-9]{1,3})"
-    r"\s*=\s*|\\approx\s*|~\s*|=\s*|(?:about|approximately|approx\.?|around|roughly|exactly|nearly|is|equals)\s+)+",
+    r"\s*(?:=|\\approx)\s*|\\approx\s*|\\sim\s*|~\s*|=\s*|(?:about|approximately|approx\.?|around|roughly|exactly|nearly|is|equals)\s+"
+    r"|(?i:there (?:is|are))\s+)+"
+    # "the area is 12", which says nothing of "the square of it is 12"
+    r"|(?i:the (?!square|cube|half|double|negative|log|root|reciprocal|inverse)(?:[a-z]+ ){1,4}(?:is|are|equals|=))\s+"
 )
 MAX_UNIT_CHARS = 60
 _NUMBER_END = re.compile(r"(?:[\d)}\].]|\\pi|(?<![a-z])pi)\Z")
 _PERCENT = re.compile(r"\s*(?:%|\\?percent\b)")
-_UNIT_START = re.compile(r"\s*[a-zA-Z°\u03a9\u2126{(\\]")
+_UNIT_START = re.compile(r"\s*[a-zA-Z°\u03a9\u03bc\u4e00-\u9fff{(\\]")
 _DEGREES = re.compile(r"\^?\s*\{?\s*(?:\\circ(?![a-zA-Z])|°)\s*\}?")
-_CURRENCY = re.compile(r"^([-+]?)\s*(?:US)?[$€£¥₹]\s*(?=[\d.])")
-_WORDS = {
-    word: value
-    for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen twenty".split()
-    )
-}
-_TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*([ap])?\.?\s*(?:m\.?)?", re.IGNORECASE)
-_RATIO = re.compile(r"([^:=]{1,60}):([^:=]{1,60})")
-_SOLE = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?(?:\s*/\s*\d+)?(?:\s*(?:%|°))?")
-_HEDGED = re.compile(r"\b(?:not|never|cannot|neither|than|unless|if|maybe|perhaps|might|\w+n't)\b", re.IGNORECASE)
+_CURRENCY = re.compile(r"^([-+]?)\s*(?:US)?([$€£¥₹])\s*(?=[\d.])")
+_WORD = re.compile(
+    rf"(?:({'|'.join(TENS)})(?:[- ]({'|'.join(NUMBER_WORDS)}))?|({'|'.join(NUMBER_WORDS)}))(?=\s|\Z)", re.I
+)
 
 
 @dataclass(frozen=True)
@@ -88,24 +83,43 @@ class Closeness:
 
 def read_number(text: str) -> Quantity | None:
     """Read a number with whatever may stand around it: "x = 1,234.5 cm^2", "45\\%", "69^\\circ", "$5", "twelve"."""
-    text = clean(text)
-    if not text or len(text) > MAX_CHARS:
+    text = formula(text)
+    if not text or len(text) > MAX_CHARS or is_date(text):
         return None
     text = _PREFIX.sub("", text, count=1) if _PREFIX.match(text) else text
+    exact, approximate, rounded = text.partition(r"\approx")
+    if approximate and exact.strip():
+        return _both(exact, rounded)
+    currency = _CURRENCY.match(text)
     text = _CURRENCY.sub(r"\1", text).strip()
-    word, _, rest = text.partition(" ")
-    if word.casefold() in _WORDS:
-        text = f"{_WORDS[word.casefold()]} {rest}"
+    text = _WORD.sub(_value_of_words, text, count=1) if _WORD.match(text) else text
     text = _THOUSANDS.sub(lambda match: re.sub(r"[^\d]", "", match[0]), text)
     text = _DEGREES.sub(" ° ", text)
     text = _TIMES_TEN.sub(r" \\times 10", text).strip()
     for number, percent, rest in _splits(text):
         # the unit first: it is cheap, and tells "12x" from "12 cm"
         unit = read_unit(rest)
-        quantity = None if unit is None else _value(number, percent)
+        quantity = None if unit is None else value_of(number, percent)
         if quantity is not None:
-            return Quantity(quantity.value * unit[1], quantity.decimals, quantity.digits, unit[0], percent)
+            name = unit[0] or (CURRENCIES[currency[2]] if currency else "")
+            return Quantity(quantity.value * unit[1], quantity.decimals, quantity.digits, name, percent)
     return None
+
+
+def _both(exact: str, rounded: str) -> Quantity | None:
+    """The number of "2\\sqrt{3} \\approx 3.46", if both sides are it."""
+    if r"\approx" in rounded:
+        return None
+    one, other = read_number(exact), read_number(rounded)
+    if one is None or other is None or not units_agree(one.unit, other.unit):
+        return None
+    same = other.decimals is not None and _rounds_to(one.value, other.value, other.decimals)
+    return one if same or _same_value(one, other, Closeness()) else None
+
+
+def _value_of_words(match: re.Match) -> str:
+    tens, ones, alone = (word.casefold() if word else "" for word in match.groups())
+    return str(TENS.get(tens, 0) + NUMBER_WORDS.get(ones or alone, 0))
 
 
 def _splits(text: str) -> Iterator[tuple[str, bool, str]]:
@@ -119,7 +133,8 @@ def _splits(text: str) -> Iterator[tuple[str, bool, str]]:
                 yield text[:end].strip(), percent is not None, rest
 
 
-def _value(text: str, percent: bool) -> Quantity | None:
+def value_of(text: str, percent: bool) -> Quantity | None:
+    """The value of a number without a unit; None if it is none."""
     if _DECIMAL.fullmatch(text) and len(text) <= 100:
         whole, _, decimals = text.partition(".")
         digits = len((whole + decimals).strip("+-").lstrip("0"))
@@ -129,13 +144,6 @@ def _value(text: str, percent: bool) -> Quantity | None:
         return Quantity(evaluate(text), percent=percent)
     except NoValue:
         return None
-
-
-def sole_number(sentence: str) -> str | None:
-    """The number of a sentence that holds one: "So there are 12 apples."; None for several, or if it is denied."""
-    sentence = clean(sentence)[:1000]
-    found = _SOLE.findall(sentence)
-    return found[0] if len(found) == 1 and not _HEDGED.search(sentence) else None
 
 
 def same_number(said: Quantity, truth: Quantity, closeness: Closeness) -> bool:
@@ -209,37 +217,3 @@ def _float(value: Value) -> float:
         return float(value)
     except OverflowError:
         return math.copysign(math.inf, value)
-
-
-def same_colon(said: str, truth: str, closeness: Closeness) -> bool | None:
-    """Times and ratios; None if the truth is neither.
-
-    A time ("4:45") is the same to the minute, with or without its "am" and leading zero. A ratio ("1:2") is the same
-    as any equal ratio or quotient. "4:45" could be both: two digits behind the colon make it a time.
-    """
-    said, truth = clean(said), clean(truth)
-    time, said_time = _time(truth), _time(said)
-    if time is not None:
-        return (
-            said_time is not None and said_time[:3] == time[:3] and "" in (said_time[3], time[3]) or said_time == time
-        )
-    wanted = _ratio(truth)
-    if wanted is None:
-        return None
-    got = _ratio(said) or read_number(said)
-    return got is not None and same_number(got, wanted, closeness)
-
-
-def _time(text: str) -> tuple[int, int, int, str] | None:
-    match = _TIME.fullmatch(text)
-    if not match or int(match[1]) > 24 or int(match[2]) > 59:
-        return None
-    return int(match[1]), int(match[2]), int(match[3] or 0), (match[4] or "").casefold()
-
-
-def _ratio(text: str) -> Quantity | None:
-    match = _RATIO.fullmatch(text)
-    if match is None:
-        return None
-    above, below = _value(match[1].strip(), False), _value(match[2].strip(), False)
-    return Quantity(above.value / below.value) if above and below and below.value else None

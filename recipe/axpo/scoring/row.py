@@ -16,6 +16,8 @@
 from __future__ import annotations
 
 import json
+import math
+import numbers
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -25,6 +27,7 @@ from recipe.axpo.scoring.choice import truth_letter
 from recipe.axpo.scoring.number import read_number
 
 PREFIX = "axpo/"
+EMBEDDED = "axpo/embedded"  # scored by `recipe.axpo.reward` itself
 Type = Literal["choice", "number", "math", "text", "set", "judge", "f1", "exact"]
 # "auto" and "by_answer_type" look at the row: see `Row.type`.
 DEFAULT_TYPES: dict[str, str] = {
@@ -104,8 +107,7 @@ class Row(pydantic.BaseModel):
             return self._by_answer_type()
         if default in ("auto", "choice_or_judge"):
             # HR-Bench, MathVision & co. have options; a bare letter is one even where the choices are in the image
-            has_letter = truth_letter(self.truth, self.details.options) is not None
-            if has_letter or self.details.options:
+            if self.details.options or truth_letter(self.truth) is not None:
                 return "choice"
             return "math" if default == "auto" else "judge"
         return default
@@ -131,7 +133,7 @@ def read_row(data_source: str, ground_truth: Any, extra_info: Mapping[str, Any] 
         None for a data source that is not scored here.
 
     Raises:
-        RowError: ``extra_info["scoring"]`` is no JSON object with the keys of `Details`.
+        RowError: ``extra_info["scoring"]`` is no JSON object with the keys of `Details`, or there is no ground truth.
     """
     dataset = data_source.removeprefix(PREFIX)
     if dataset == data_source or dataset not in DEFAULT_TYPES:
@@ -139,7 +141,25 @@ def read_row(data_source: str, ground_truth: Any, extra_info: Mapping[str, Any] 
     extra_info = extra_info or {}
     details = read_details(data_source, extra_info.get("scoring"))
     question = details.question or extra_info.get("question") or ""
-    return Row(dataset=dataset, truth=str(ground_truth), details=details, question=str(question))
+    truth = read_truth(data_source, ground_truth)
+    return Row(dataset=dataset, truth=truth, details=details, question=str(question))
+
+
+def read_truth(data_source: str, ground_truth: Any) -> str:
+    """Check a ground truth: a missing one would make "None" or "nan" the right answer.
+
+    Raises:
+        RowError: it is no text but blanks, and no finite number.
+    """
+    if isinstance(ground_truth, str):
+        if ground_truth.strip():
+            return ground_truth
+    elif isinstance(ground_truth, numbers.Real) and not isinstance(ground_truth, bool) and math.isfinite(ground_truth):
+        return str(ground_truth)
+    raise RowError(
+        f"{data_source}: reward_model['ground_truth'] must be a text that is not blank, or a number, got "
+        f"{repr(ground_truth)[:60]}"
+    )
 
 
 def read_details(data_source: str, scoring: Any) -> Details:
@@ -169,5 +189,8 @@ def needs_judge(data_source: str, ground_truth: Any, extra_info: Mapping[str, An
     Raises:
         RowError: see `read_row`.
     """
+    if data_source.startswith(EMBEDDED):
+        read_truth(data_source, ground_truth)
+        return False
     row = read_row(data_source, ground_truth, extra_info)
     return row is not None and row.type == "judge"

@@ -95,8 +95,15 @@ def test_embedded_task(answer, truth, score):
     assert result == {"score": score, "acc": score, "extracted": answer.strip(), "method": "exact"}
 
 
-def test_no_answer_is_wrong_even_where_nothing_is_the_truth():
-    result = compute_score("axpo/embedded_colour", "I cannot tell", "")
+@pytest.mark.parametrize("truth", ["", " ", None, float("nan")])
+def test_nothing_is_no_truth(truth):
+    for answer in ("I cannot tell", "<answer></answer>", "<answer>None</answer>", "<answer>nan</answer>"):
+        with pytest.raises(ValueError, match=r"axpo/embedded_colour: reward_model\['ground_truth'\] must be a text"):
+            compute_score("axpo/embedded_colour", answer, truth)
+
+
+def test_no_answer_is_wrong():
+    result = compute_score("axpo/embedded_colour", "I cannot tell", "red")
     assert result == {"score": 0.0, "acc": 0.0, "extracted": "", "method": "exact"}
 
 

@@ -15,6 +15,11 @@
 
 SIDES = {"options": ["left", "right"]}  # relative_position may have two
 COLOURS = {"options": ["The color of the car is red.", "The color of the car is blue.", "white", "silver"]}
+LINES = {"options": ["Line", "Line A", "Line B", "Line C"]}
+GENES = {"options": ["AA", "Aa", "aa", "AB"]}
+POINTS = {"options": ["$.5$", "$5$", "$50$"]}
+ANIMALS = {"options": ["A dog", "A cat", "a bird"]}
+DRAWN = {"options": ["A", "B", "C", "D", "E"]}
 SIGNS = {"options": ["Exit 12", "12", "Exit", "No exit"]}
 
 CASES = [
@@ -103,4 +108,57 @@ CASES = [
     ("<answer>right (B)</answer>", "B", SIDES, True),
     ("<answer>left (B)</answer>", "B", SIDES, False),
     ("<answer>B right</answer>", "B", SIDES, True),
+    # "A" is a label, not an article
+    ("<answer>A. right</answer>", "B", SIDES, False),
+    ("<answer>A right</answer>", "B", SIDES, False),
+    ("<answer>A, right</answer>", "B", SIDES, False),
+    ("<answer>a) right</answer>", "B", SIDES, False),
+    ("The answer is A. right", "B", SIDES, False),
+    ("<answer>A left</answer>", "A", SIDES, True),
+    ("<answer>a. left</answer>", "A", SIDES, True),
+    ("<answer>the right</answer>", "B", SIDES, True),
+    (r"\boxed{\text{A. }12}", "B", SIGNS, False),
+    ("The correct answer is **A. The color of the car is blue.**", "B", COLOURS, False),
+    ("<answer>A cat</answer>", "B", ANIMALS, True),
+    ("<answer>A. A cat</answer>", "B", ANIMALS, False),
+    ("<answer>B. a cat</answer>", "B", ANIMALS, True),
+    ("<answer>A bird</answer>", "C", ANIMALS, True),
+    ("<answer>Line A</answer>", "A", LINES, False),
+    ("<answer>Line A</answer>", "B", LINES, True),
+    ("<answer>Line</answer>", "A", LINES, True),
+    ("<answer>Line</answer>", "B", LINES, False),
+    # options that differ in case or a point alone
+    ("<answer>aa</answer>", "A", GENES, False),
+    ("<answer>aa</answer>", "C", GENES, True),
+    ("<answer>Aa</answer>", "B", GENES, True),
+    (r"\boxed{5}", "A", POINTS, False),
+    (r"\boxed{5}", "B", POINTS, True),
+    (r"\boxed{0.5}", "A", POINTS, True),
+    # sentences
+    ("The answer should be A.", "A", {}, True),
+    ("The answer would be A.", "A", {}, True),
+    ("The correct answer choice is A.", "A", {}, True),
+    ("So, the right option is A.", "A", {}, True),
+    ("I choose A.", "A", {}, True),
+    ("A is correct", "A", {}, True),
+    ("Thus A is the answer.", "A", {}, True),
+    ("\u7b54\u6848\u662f A", "A", {}, True),
+    ("\u7b54\u6848\uff1aA", "A", {}, True),
+    ("\u7b54\u6848\u4e0d\u662f A", "A", {}, False),
+    ("The answer should be one letter.\n\nB", "B", {}, True),
+    ("The answer should be A.\n\nB", "A", {}, False),
+    ("The answer should not be A.", "A", {}, False),
+    ("If it were red, the answer would be A.", "A", {}, False),
+    ("I would choose A if it were red.", "A", {}, False),
+    ("I choose A or B.", "A", {}, False),
+    ("A is incorrect", "A", {}, False),
+    ("A is right of B", "A", {}, False),
+    (r"\boxed{\text{A. I}}", "A", {"type": "choice"}, True),
+    (r"\boxed{\text{A, I}}", "A", {"type": "choice"}, False),
+    # choices in the image
+    (r"\boxed{\text{Figure C}}", "C", DRAWN, True),
+    (r"\boxed{\text{Image D}}", "C", DRAWN, False),
+    (r"\boxed{\text{Figure C or D}}", "C", DRAWN, False),
+    ("The correct figure is C.", "C", DRAWN, True),
+    ("<answer>Figure A</answer>", "A", SIDES, False),  # a figure in the image, perhaps
 ]

@@ -16,7 +16,15 @@
 import json
 
 from recipe.axpo.scoring import get_scorer
-from tests.recipe.axpo.scoring import cases_choice, cases_dynamath, cases_judged, cases_mathvision, cases_training
+from tests.recipe.axpo.scoring import (
+    cases_choice,
+    cases_dynamath,
+    cases_judged,
+    cases_mathvision,
+    cases_numbers,
+    cases_text,
+    cases_training,
+)
 
 RULES = {"fallback": "rules"}
 TABLE = [
@@ -25,6 +33,8 @@ TABLE = [
     # one table: the datasets alternate over it
     *[(("vstar", "hrbench_4k", "hrbench_8k")[i % 3], *case) for i, case in enumerate(cases_choice.CASES)],
     *cases_judged.CASES,
+    *cases_numbers.CASES,
+    *cases_text.CASES,
     *cases_training.CASES,
 ]
 

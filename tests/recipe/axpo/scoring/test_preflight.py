@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 import pytest
 from omegaconf import OmegaConf
 
-from recipe.axpo.config import REWARD, _scoring_problems
+from recipe.axpo.config import REWARD
+from recipe.axpo.preflight import scoring_problems
 from verl_ext.cpu.env import REPO_ROOT
 
 TRAINER = REPO_ROOT / "recipe" / "axpo" / "config" / "axpo_trainer.yaml"
@@ -35,7 +36,7 @@ def problems(tmp_path, rows, kwargs=None, path=REWARD, option="train_files"):
         "reward": {"custom_reward_function": {"path": path, "name": "compute_score", "reward_kwargs": kwargs}},
         "data": {"train_files": None, "val_files": None, option: [str(file)]},
     }
-    return list(_scoring_problems(OmegaConf.create(config)))
+    return list(scoring_problems(OmegaConf.create(config)))
 
 
 def row(dataset, truth="red", **scoring):
@@ -67,6 +68,13 @@ def test_rows_that_need_none(tmp_path):
 def test_bad_scoring_data(tmp_path):
     (message,) = problems(tmp_path, [row("vstar", "A", typo=1)])
     assert "rows.parquet" in message and "axpo/vstar" in message and "typo" in message
+
+
+@pytest.mark.parametrize("dataset", ["virl39k", "vstar", "embedded_colour"])
+@pytest.mark.parametrize("truth", [None, "", " "])
+def test_rows_without_a_truth(tmp_path, dataset, truth):
+    (message,) = problems(tmp_path, [row(dataset, "A"), row(dataset, truth)])
+    assert message.startswith(f"data.train_files: rows.parquet: axpo/{dataset}: reward_model['ground_truth'] must be")
 
 
 @pytest.mark.parametrize(

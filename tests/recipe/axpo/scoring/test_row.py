@@ -14,9 +14,12 @@
 """What a row may say about its scoring."""
 
 import json
+from decimal import Decimal
 
+import numpy as np
 import pytest
 
+from recipe.axpo.reward import score_sync
 from recipe.axpo.scoring import DEFAULT_TYPES, RowError, needs_judge, token_f1
 from recipe.axpo.scoring.row import read_row
 
@@ -47,6 +50,27 @@ def test_nothing_said(scoring):
     assert read_row("axpo/vstar", "A", None).question == ""
 
 
+@pytest.mark.parametrize(
+    "truth", [None, float("nan"), float("inf"), True, "", " \n", [], ["A"], {}, b"A", Decimal("NaN")], ids=repr
+)
+@pytest.mark.parametrize("source", ["axpo/virl39k", "axpo/vstar", "axpo/fvqa", "axpo/embedded_colour"])
+def test_no_truth(source, truth):
+    with pytest.raises(RowError, match=rf"{source}: reward_model\['ground_truth'\]"):
+        needs_judge(source, truth, {})
+    for answer in ("None", "nan", "True", ""):
+        with pytest.raises(RowError):
+            score_sync(source, f"<answer>{answer}</answer>", truth, {}, judge={"fallback": "rules"})
+
+
+@pytest.mark.parametrize(
+    "truth, text", [("None", "None"), ("nan", "nan"), (12, "12"), (0, "0"), (1.5, "1.5"), (np.int64(3), "3")]
+)
+def test_a_truth(truth, text):
+    assert read_row("axpo/virl39k", truth, {}).truth == text
+    for source in ("axpo/virl39k", "axpo/embedded_number"):
+        assert score_sync(source, f"<answer>{text}</answer>", truth, {})["score"] == 1.0
+
+
 @pytest.mark.parametrize("source", ["axpo/embedded_colour", "axpo/unknown", "vstar", "openai/gsm8k", "axpo/", ""])
 def test_other_sources(source):
     assert read_row(source, "A", {}) is None and not needs_judge(source, "A", {})
@@ -67,6 +91,13 @@ def test_other_sources(source):
         ("deepeyes", "A", {}, "choice"),
         ("deepeyes", "a dog", {}, "judge"),
         ("deepeyes", "a dog", {"type": "exact"}, "exact"),
+        ("deepeyes", "F-16", {}, "judge"),
+        ("deepeyes", "J. Crew", {}, "judge"),
+        ("deepeyes", "J. Crew", {"options": ["H&M", "J. Crew"]}, "choice"),
+        ("pyvision_image", "B-12", {}, "math"),
+        ("virl39k", "A(2, 3)", {}, "math"),
+        ("dynamath", "A, B", {}, "text"),
+        ("virl39k", "(b)", {}, "choice"),
         ("virl39k", "A", {}, "choice"),
         ("virl39k", "x^2", {}, "math"),
         ("math_vr", "12", {}, "judge"),
