@@ -55,6 +55,8 @@ ABILITIES = {
         ("tavily-search", "image_zoom_in"),
         _TAG,
     ),
+    # of a row without an image
+    "text_search": Ability("Answer the question. Search for what you do not know.", ("tavily-search",), _TAG),
 }
 
 

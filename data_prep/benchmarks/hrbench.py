@@ -57,7 +57,12 @@ def hrbench(size: str) -> Dataset:
         ability="perception",
         parts={
             f"hrbench_{size}": Part(
-                "DreamMr/HR-Bench", config="hrbench_version_split", split=f"hrbench_{size}", rows=800, loose=True
+                "DreamMr/HR-Bench",
+                config="hrbench_version_split",
+                split=f"hrbench_{size}",
+                rows=800,
+                # the repository has each size as TSV, too
+                data_file=f"hr_bench_{size}.parquet",
             )
         },
         columns={

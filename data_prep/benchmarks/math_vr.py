@@ -11,7 +11,11 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Math-VR: problems with up to eight images, or none, and answers of several parts."""
+"""Math-VR: problems with up to eight images, or none, and answers of several parts.
+
+An image belongs to the question only if the question names it (``<image1>``): so chooses the benchmark's own inference.
+The others are drawings of the solution, also in the problems of the category "text".
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,7 @@ from typing import Any
 from data_prep.core import SLOT, Context, Dataset, Drop, Part, Row
 
 IMAGES = 8
-_TAG = re.compile(r"<image(\d+)>")
+TAG = re.compile(r"<image(\d+)>")
 
 
 def as_list(value: Any) -> list[str]:
@@ -35,6 +39,11 @@ def as_list(value: Any) -> list[str]:
             pass
     values = value if isinstance(value, list) else [value]
     return [str(entry).strip() for entry in values if entry is not None and str(entry).strip()]
+
+
+def named_images(text: str) -> set[int]:
+    """Numbers of the images that a text names."""
+    return {int(number) for number in TAG.findall(text)}
 
 
 def place_images(question: str, images: Mapping[int, bytes]) -> tuple[str, list[bytes]]:
@@ -54,7 +63,7 @@ def place_images(question: str, images: Mapping[int, bytes]) -> tuple[str, list[
         order.append(number)
         return SLOT
 
-    text = _TAG.sub(slot, question)
+    text = TAG.sub(slot, question)
     untold = [number for number in images if number not in order]
     text = f"{SLOT}\n" * len(untold) + text
     return text, [images[number] for number in [*untold, *order]]
@@ -67,12 +76,15 @@ def rows(source: Mapping[str, Any], context: Context) -> Row:
         Drop: a tag without an image.
     """
     found = {i: source.get(f"image{i}") for i in range(1, IMAGES + 1)}
-    images = {i: context.image(value) for i, value in found.items() if value is not None}
+    there = {i: value for i, value in found.items() if value is not None}
+    named = named_images(source["question"])
+    images = {i: context.image(value) for i, value in there.items() if i in named}
     question, ordered = place_images(source["question"], images)
     answers = as_list(source["answers"])
     meta = {
         "category": source["category"],
         "answers": answers,
+        "images_of_solution": len(there) - len(images),
         **{
             key: source.get(key) for key in ("number_of_answers", "total_score", "scoring_points", "scores")
         },

@@ -43,8 +43,12 @@ def rows(source: Mapping[str, Any], context: Context) -> Iterable[Row]:
     if not images and context.options["keep"] == "images":
         return []
     scoring = {"type": context.options["scoring"], "aliases": _aliases(source["alternative_gt_answers"])}
-    meta = {key: None if source[key] is None else str(source[key]) for key in ("area", "subfield", "timestamp")}
-    return [Row(source["query"], source["gt_answer"], images, scoring, {**meta, "has_image": bool(images)})]
+    meta: dict[str, Any] = {
+        key: None if source[key] is None else str(source[key]) for key in ("area", "subfield", "timestamp")
+    }
+    meta["has_image"] = bool(images)
+    ability = "search" if images else "text_search"
+    return [Row(source["query"], source["gt_answer"], images, scoring, meta, ability=ability)]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Options that the search benchmarks share."""
+"""Options that the search sets share."""
 
 from __future__ import annotations
 

@@ -19,12 +19,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from data_prep.core import Context, Dataset, Drop, Part, Row, slots
+from data_prep.training.common import stored_image
 
 
 def rows(source: Mapping[str, Any], context: Context) -> Row:
-    """One question; the file names its images by relative paths.
+    """One question; the file names its images from the folder above its own: ``VisualProbe_Hard/data/0.jpg``.
 
     Raises:
+        DataError: the images have not been unpacked.
         Drop: a missing image, or tags that do not match the images.
     """
     paths = source["images"] or []
@@ -34,7 +36,8 @@ def rows(source: Mapping[str, Any], context: Context) -> Row:
         question = slots(source["problem"], len(paths))
     except ValueError as error:
         raise Drop("placeholders do not match images", str(error)) from error
-    images = [context.image(path) for path in paths]
+    folder = f"VisualProbe_{context.part.title()}/"
+    images = [stored_image(context, path, path.removeprefix(folder)) for path in paths]
     return Row(question, source["solution"], images, {"type": "judge"}, {"level": context.part})
 
 

@@ -11,7 +11,10 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""V*: small details in large photographs; the labelled form, or the original, whose first option is always right."""
+"""V*: small details in large photographs; the labelled form, or the original, whose first option is always right.
+
+lmms-eval's template names ``lmms-lab-encoder/vstar-bench`` of late; ``--source`` takes it.
+"""
 
 from __future__ import annotations
 

@@ -33,6 +33,7 @@ from data_prep.errors import DataError
 from data_prep.rows import IMAGE_PLACEHOLDER, image_entry, rl_row
 
 NAMED_DROPS = 50  # ids per reason that a manifest lists
+DUPLICATE, LEFT_OUT = "duplicate id", "left out by an option"  # reasons that say nothing against source or reader
 
 
 @dataclass(frozen=True)
@@ -108,11 +109,13 @@ class ShardResult:
     rows_out: int = 0
     dropped: Counter = field(default_factory=Counter)
     dropped_ids: dict[str, list[str]] = field(default_factory=dict)
+    details: dict[str, str] = field(default_factory=dict)  # of the first row that was dropped for a reason
     ids: list[str] = field(default_factory=list)
 
-    def drop(self, reason: str, row_id: str) -> None:
+    def drop(self, reason: str, row_id: str, detail: str = "") -> None:
         """Count a source row that gave nothing."""
         self.dropped[reason] += 1
+        self.details.setdefault(reason, detail)
         named = self.dropped_ids.setdefault(reason, [])
         if len(named) < NAMED_DROPS:
             named.append(row_id)
@@ -139,24 +142,24 @@ def build_rows(
         result.rows_in += 1
         try:
             if number in duplicates:
-                raise Drop("duplicate id")
+                raise Drop(DUPLICATE)
             made = dataset.rows(source, context)
             made = [made] if isinstance(made, Row) else list(made)
             if len(made) > dataset.rows_per_source:
                 raise DataError(f"{dataset.name}: row {row_id} gave {len(made)} rows, not {dataset.rows_per_source}")
             first = number * dataset.rows_per_source
             if not made:
-                result.drop("left out by an option", row_id)
+                result.drop(LEFT_OUT, row_id)
                 continue
             built = [build_row(dataset, row, context, first + k, options) for k, row in enumerate(made)]
         except (Drop, BadImage) as error:
+            detail = error.detail if isinstance(error, Drop) else str(error)
             if options.on_error == "stop":
-                detail = error.detail if isinstance(error, Drop) else str(error)
                 raise DataError(
                     f"{dataset.name}, part {part}, row {number} (id {row_id}): {error.reason}"
                     f"{': ' + detail if detail else ''}. --on-error drop goes on without such rows"
                 ) from error
-            result.drop(error.reason, row_id)
+            result.drop(error.reason, row_id, detail)
             continue
         for row in built:
             result.rows_out += 1

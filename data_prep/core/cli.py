@@ -35,6 +35,8 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     add("--limit", type=int, metavar="N", help="first N source rows of each part")
     add("--workers", type=int, default=1, metavar="N", help="processes; the files are the same for any number")
     add("--on-error", choices=("drop", "stop"), default="drop", help="bad rows: count and go on, or stop")
+    add("--max-dropped", type=float, default=0.2, metavar="SHARE", help="stop if one reason, duplicates aside, drops "
+        "more than this share of a part's rows; 1 for no limit")  # fmt: skip
     add("--shard-rows", type=int, default=256, metavar="N", help="source rows that an interruption costs at most")
     add("--max-image-pixels", type=int, default=PIL_LIMIT, metavar="N", help="larger images are bad rows; training "
         "itself refuses images above the default")  # fmt: skip
@@ -84,6 +86,8 @@ def run_options(args: argparse.Namespace, dataset: Dataset):
         value = getattr(args, option)
         if value is not None and value < least:
             raise OptionError("--" + option.replace("_", "-"), f"must be at least {least}, got {value}")
+    if not 0 <= args.max_dropped <= 1:
+        raise OptionError("--max-dropped", f"must be from 0 to 1, got {args.max_dropped}")
     names = dataset.default_parts or tuple(dataset.parts)
     if getattr(args, "split", None) is not None:
         names = tuple(dict.fromkeys(name.strip() for name in args.split.split(",") if name.strip()))
@@ -107,6 +111,7 @@ def run_options(args: argparse.Namespace, dataset: Dataset):
         shard_rows=args.shard_rows,
         sheet_rows=args.sheet_rows,
         cache_dir=args.cache_dir,
+        max_dropped=args.max_dropped,
         build=build,
     )
 

@@ -131,9 +131,15 @@ def _hub(
         commit = huggingface_hub.HfApi().dataset_info(hub_id, revision=revision).sha
     except Exception:  # offline with a cached copy; load_dataset says so if there is none
         commit = revision
-    if part.loose:
-        folder = huggingface_hub.snapshot_download(hub_id, repo_type="dataset", revision=commit)
-        loaded = _local(dataset, name, part, Path(folder), cache_dir, options)
+    # ``load_dataset`` takes all files of a repository for one split, whichever of them is the part's
+    if part.loose or part.data_file:
+        wanted = None if part.loose else [part.data_file]
+        folder = Path(
+            huggingface_hub.snapshot_download(hub_id, repo_type="dataset", revision=commit, allow_patterns=wanted)
+        )
+        if part.data_file and not (folder / part.data_file).is_file():
+            raise DataError(f"{dataset.name}, part {name}: {hub_id} at {commit or 'main'} has no {part.data_file}")
+        loaded = _local(dataset, name, part, folder, cache_dir, options)
         return Loaded(loaded.data, hub_id, commit, loaded.fingerprint, loaded.root)
     arguments = {"split": part.split, "revision": commit, "cache_dir": cache_dir}
     try:

@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import multiprocessing
 import shutil
@@ -28,16 +29,17 @@ from typing import Any
 
 from tqdm import tqdm
 
-from data_prep.core.build import BuildOptions, build_shard, read_result
+from data_prep.core.build import DUPLICATE, LEFT_OUT, BuildOptions, ShardResult, build_shard, read_result
 from data_prep.core.contact_sheet import write_contact_sheet
 from data_prep.core.load import Loaded, load_part
 from data_prep.core.lock import end_with_parent, sole_writer
 from data_prep.core.manifest import MANIFEST, code_digest, differences, read_json, sha256, versions, write_json
 from data_prep.core.parquet import join
 from data_prep.core.spec import Dataset, Part
-from data_prep.errors import DataError
+from data_prep.errors import DataError, OptionError
 
 SHARDS = ".shards"
+FEW_ROWS = 20  # of a part; in fewer, one bad row is a large share
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class RunOptions:
     shard_rows: int = 256
     sheet_rows: int = 12
     cache_dir: str | None = None
+    max_dropped: float = 0.2
     build: BuildOptions = field(default_factory=BuildOptions)
 
 
@@ -82,10 +85,14 @@ def prepare(dataset: Dataset, options: RunOptions) -> dict[str, Any]:
         The manifest. A part that an earlier run made from the same source with the same options is kept.
 
     Raises:
-        DataError: the source cannot be used, a bad row with ``on_error="stop"``, a part without a single row, or
-            another run writes to the folder.
-        OptionError: a bad source.
+        DataError: the source cannot be used, a bad row with ``on_error="stop"``, a part without a single row or with
+            more bad ones than ``max_dropped`` allows, or another run writes to the folder.
+        OptionError: a bad source, or one file for several parts.
     """
+    source = options.source or ""
+    local = Path(source).expanduser()
+    if len(options.parts) > 1 and (local.is_file() or (glob.has_magic(source) and not local.exists())):
+        raise OptionError("--split", f"{source} has the rows of one part: name it, not {', '.join(options.parts)}")
     with sole_writer(options.output):
         return _prepare(dataset, options)
 
@@ -160,8 +167,9 @@ def _prepare_part(dataset: Dataset, name: str, options: RunOptions, old: Mapping
     if repeated := [row_id for row_id, count in Counter(ids).items() if count > 1]:
         raise DataError(f"{dataset.name}/{name}: several rows have the id {repeated[0]!r}")
     dropped = sum((result.dropped for result in results), Counter())
+    _check_losses(f"{dataset.name}/{name}", results, total, options.max_dropped)
     if not ids:
-        raise DataError(f"{dataset.name}/{name}: no row is left of {total}; dropped: {dict(dropped)}")
+        raise DataError(f"{dataset.name}/{name}: no row is left of {total}; dropped: {dict(dropped)}{_first(results)}")
     rows = join(shards, target)
     named: dict[str, list[str]] = {}
     for result in results:
@@ -187,6 +195,30 @@ def _prepare_part(dataset: Dataset, name: str, options: RunOptions, old: Mapping
     if isinstance(part.rows, int) and len(loaded.data) != part.rows:
         _say(f"{dataset.name}/{name}: the source has {len(loaded.data)} rows, its card says {part.rows}")
     return entry
+
+
+def _first(results: Sequence[ShardResult], reason: str | None = None) -> str:
+    """The first dropped row as the end of a message; empty if there is none, or no more to say about it."""
+    for result in results:
+        for found, detail in result.details.items():
+            if detail and reason in (None, found):
+                return f". The first, id {result.dropped_ids[found][0]}: {detail}"
+    return ""
+
+
+def _check_losses(where: str, results: Sequence[ShardResult], total: int, limit: float) -> None:
+    """Refuse a part whose rows were lost to one cause: that is the source or how it is read, not bad rows.
+
+    Raises:
+        DataError: names the cause. The shards stay, so that the same command with a higher limit has only to join them.
+    """
+    dropped = sum((result.dropped for result in results), Counter())
+    for reason, count in dropped.most_common():
+        if total >= FEW_ROWS and reason not in (DUPLICATE, LEFT_OUT) and count > limit * total:
+            raise DataError(
+                f"{where}: {count} of {total} rows dropped: {reason}{_first(results, reason)}. More than "
+                f"--max-dropped {limit:g} of a part; --max-dropped 1 takes the rest, and what was done is kept for it"
+            )
 
 
 def _shard_folder(dataset: Dataset, name: str, options: RunOptions, identity: Mapping[str, Any]) -> Path:

@@ -47,9 +47,9 @@ class Part:
         config: its configuration, None for the default one.
         split: split of the source.
         rows: expected rows as the dataset card gives them; only shown and compared, never enforced.
-        loose: the repository is downloaded whole and read as a folder: JSON beside images, or parquet in row groups
-            of gigabytes.
-        data_file: the file of such a repository that has the rows.
+        data_file: the one file of the repository that has the part's rows; all of the repository that is downloaded,
+            unless it is ``loose``.
+        loose: the repository is downloaded whole: its images are files that the rows name by paths.
     """
 
     hub_id: str

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What of a row is compared: perceptual hashes of its images, and its words."""
+"""What of a row is compared: a perceptual hash and a thumbnail of each image, and the words of its question."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import hashlib
 import io
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import imagehash
@@ -26,31 +27,50 @@ import numpy as np
 from PIL import Image, ImageStat
 
 from data_prep.core.images import BadImage, check_image
+from data_prep.core.text import inline_options
 
 SKETCH = 64  # n-gram hashes kept of a text
 FLAT = 3.0  # standard deviation of grey values (0..255) below which an image has no structure to hash
 DRAFT = (512, 512)  # px; JPEG decodes to about this size at once, far above the 32 px that the hash looks at
+THUMB = 64  # px; grey thumbnails of 4 KiB: fewer pixels no longer tell pages of text apart
 _MEDIA = re.compile(r"[<\[]image[>\]]")
 _SPACING = re.compile(r"\\[,;:!> ]|\\(?:quad|qquad|left|right|displaystyle)(?![a-zA-Z])")
 # Signs that change what is asked stay; a comma or a dollar sign does not.
 _DROPPED = re.compile(r"[^\w+\-*/=<>^%\\]+")
 _WORD = re.compile(r"\w+|[+*/=<>^%\-]")
+_HEADING = re.compile(r"\s*\b(?:answer\s+)?(?:choices?|options?)\s*:\s*$", re.IGNORECASE)  # of the options
+
+
+@dataclass(frozen=True)
+class Picture:
+    """
+    Attributes:
+        hash: 64 bits that copies nearly share; so do unrelated line drawings and pages of text.
+        thumb: ``THUMB`` x ``THUMB`` grey values, which tell those apart.
+        paper: whether one shade covers half of it or more, as in drawings, plots and pages of text.
+    """
+
+    hash: int
+    thumb: bytes
+    paper: bool
 
 
 @dataclass(frozen=True)
 class Fingerprint:
     """
     Attributes:
-        text: digest of the normalised text.
-        words: number of words and signs in it.
+        text: digest of the normalised question without its options.
+        options: digest of the options whatever their order; empty without any.
+        words: number of words and signs in the question without its options.
         sketch: smallest hashes of its word n-grams, ascending; empty if overlap is not asked for.
-        hashes: of the images, 64 bits each; None for an image without structure.
+        pictures: of the images; None for an image without structure.
     """
 
     text: bytes
+    options: bytes
     words: int
     sketch: tuple[int, ...]
-    hashes: tuple[int | None, ...]
+    pictures: tuple[Picture | None, ...]
 
 
 def _plain(text: str) -> str:
@@ -65,6 +85,10 @@ def normalised(text: str) -> str:
 def words_of(text: str) -> list[str]:
     """Words and signs, in order."""
     return _WORD.findall(_plain(text))
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
 def sketch_of(words: list[str], ngram: int) -> tuple[int, ...]:
@@ -86,8 +110,15 @@ def overlap(first: tuple[int, ...], second: tuple[int, ...]) -> float:
     return len(set(first) & set(second) & set(union)) / len(union)
 
 
-def image_hash(data: bytes) -> int | None:
-    """64-bit perceptual hash; None for an image of one colour.
+def stem_and_options(question: str) -> tuple[str, list[str]]:
+    """The question without its options, and these; all of the text where nothing but options is there."""
+    stem, options = inline_options(question) or (question, [])
+    stem = _HEADING.sub("", stem) if options else stem
+    return (stem, options) if words_of(stem) else (question, [])
+
+
+def picture(data: bytes) -> Picture | None:
+    """Hash and thumbnail; None for an image of one colour.
 
     Raises:
         BadImage: it cannot be decoded.
@@ -105,7 +136,20 @@ def image_hash(data: bytes) -> int | None:
     if ImageStat.Stat(grey).stddev[0] < FLAT:
         return None
     bits = imagehash.phash(grey).hash.flatten()
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+    thumb = grey.resize((THUMB, THUMB), Image.Resampling.LANCZOS).tobytes()
+    shades = np.bincount(np.frombuffer(thumb, np.uint8) >> 4)
+    return Picture(int.from_bytes(np.packbits(bits).tobytes(), "big"), thumb, 2 * int(shades.max()) >= len(thumb))
+
+
+def differences(thumb: bytes, others: Sequence[bytes]) -> np.ndarray:
+    """Root mean square differences to other thumbnails once each has mean 0 and variance 1: 0 for equals, at most 2.
+
+    The square, because in a drawing most pixels are paper: the few that differ must count.
+    """
+    pixels = np.frombuffer(thumb + b"".join(others), np.uint8).reshape(len(others) + 1, -1).astype(np.float32)
+    pixels -= pixels.mean(axis=1, keepdims=True)
+    pixels /= np.maximum(np.linalg.norm(pixels, axis=1, keepdims=True), 1e-6)
+    return np.linalg.norm(pixels[1:] - pixels[0], axis=1)
 
 
 def check_image_header(data: bytes) -> tuple[int, int]:
@@ -132,10 +176,13 @@ def fingerprint(question: str, images: list[bytes], ngram: int | None) -> Finger
     Raises:
         BadImage: an image cannot be decoded.
     """
-    words = words_of(question)
+    stem, options = stem_and_options(question)
+    words = words_of(stem)
+    choices = "\n".join(sorted(map(normalised, options)))
     return Fingerprint(
-        text=hashlib.blake2b(normalised(question).encode(), digest_size=16).digest(),
+        text=_digest(normalised(stem)),
+        options=_digest(choices) if options else b"",
         words=len(words),
         sketch=sketch_of(words, ngram) if ngram else (),
-        hashes=tuple(image_hash(image) for image in images),
+        pictures=tuple(picture(image) for image in images),
     )

@@ -16,14 +16,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 
-from data_prep.mix.fingerprint import Fingerprint, overlap
+from data_prep.mix.fingerprint import Fingerprint, differences, overlap
 from data_prep.mix.recipe import Duplicates
 
 _CHUNK = 1024
+_FAR = 1e9
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,15 @@ class Match:
     Attributes:
         key: number of the other row.
         by: ``image``, ``text`` (equal), ``overlap``, or two of them joined by ``+``.
-        distance: bits between the closest images, None if images did not match.
+        distance: bits between the hashes of the closest images, None if images did not match.
+        difference: of these images' thumbnails, 0 to 2.
         overlap: share of common n-grams, None if texts were not compared so.
     """
 
     key: int
     by: str
     distance: int | None = None
+    difference: float | None = None
     overlap: float | None = None
 
 
@@ -51,7 +55,7 @@ class Index:
         self._texts: dict[bytes, list[int]] = defaultdict(list)
         self._grams: dict[int, list[int]] = defaultdict(list)
         self._hashes = np.zeros(_CHUNK, np.uint64)
-        self._owners = np.zeros(_CHUNK, np.int64)
+        self._owners = np.zeros((_CHUNK, 2), np.int64)  # row, and number of the image in it
         self._used = 0
 
     def __len__(self) -> int:
@@ -65,13 +69,13 @@ class Index:
         if self.rules.text_overlap is not None:
             for gram in mark.sketch:
                 self._grams[gram].append(key)
-        for value in mark.hashes:
-            if value is None:
+        for number, image in enumerate(mark.pictures):
+            if image is None:
                 continue
             if self._used == len(self._hashes):
                 self._hashes = np.concatenate([self._hashes, np.zeros_like(self._hashes)])
                 self._owners = np.concatenate([self._owners, np.zeros_like(self._owners)])
-            self._hashes[self._used], self._owners[self._used] = value, key
+            self._hashes[self._used], self._owners[self._used] = image.hash, (key, number)
             self._used += 1
         return key
 
@@ -80,34 +84,51 @@ class Index:
         texts = self._by_text(mark)
         if self.rules.match == "both" and not texts:
             return None
-        images = self._by_image(mark)
+        images = self._by_image(mark, texts.keys() if self.rules.match == "both" else None)
         matches = []
         for key in images.keys() | texts.keys():
-            distance, share = images.get(key), texts.get(key)
-            other = self._prints[key]
-            pictured = bool(mark.hashes or other.hashes)
-            if self.rules.match == "both" and (share is None or (pictured and distance is None)):
-                continue
-            # few words say nothing about images that differ
-            short = min(mark.words, other.words) < self.rules.min_words
-            if distance is None and pictured and short:
+            difference, distance = images.get(key, (None, None))
+            share = texts.get(key)
+            if distance is None and not self._text_suffices(mark, self._prints[key]):
                 continue
             by = ["image"] * (distance is not None) + (["text" if share == 1.0 else "overlap"] if share else [])
-            matches.append(Match(key, "+".join(by), distance, share))
+            matches.append(Match(key, "+".join(by), distance, difference, share))
         if not matches:
             return None
-        far = 1 << 20
-        return min(matches, key=lambda m: (far if m.distance is None else m.distance, -(m.overlap or 0), m.key))
+        return min(matches, key=lambda m: (_FAR if m.difference is None else m.difference, -(m.overlap or 0), m.key))
 
-    def _by_image(self, mark: Fingerprint) -> dict[int, int]:
-        found: dict[int, int] = {}
-        for value in mark.hashes:
-            if value is None:
+    def _text_suffices(self, mark: Fingerprint, other: Fingerprint) -> bool:
+        """Whether two rows whose questions match are the same though no images match."""
+        pictured = bool(mark.pictures) + bool(other.pictures)
+        if pictured and self.rules.match == "both":
+            return False
+        # one question with other options is another; where one row has none, they may have been left out
+        if mark.options and other.options and mark.options != other.options:
+            return False
+        # few words say nothing beside an image, and a template's many words little beside two that differ
+        least = (0, self.rules.min_words, self.rules.min_words_pictured)[pictured]
+        return min(mark.words, other.words) >= least
+
+    def _by_image(self, mark: Fingerprint, rows: Collection[int] | None) -> dict[int, tuple[float, int]]:
+        """Row -> (difference, distance) of the closest images; of ``rows`` only, unless that is None."""
+        found: dict[int, tuple[float, int]] = {}
+        for image in mark.pictures:
+            if image is None:
                 continue
-            distances = np.bitwise_count(self._hashes[: self._used] ^ np.uint64(value))
-            for place in np.flatnonzero(distances <= self.rules.image_distance):
-                key, distance = int(self._owners[place]), int(distances[place])
-                found[key] = min(distance, found.get(key, distance))
+            distances = np.bitwise_count(self._hashes[: self._used] ^ np.uint64(image.hash))
+            places = np.flatnonzero(distances <= self.rules.image_distance)
+            if rows is not None:
+                places = places[np.isin(self._owners[places, 0], list(rows))]
+            for start in range(0, len(places), _CHUNK):  # thousands of drawings may be near
+                block = places[start : start + _CHUNK]
+                others = [self._prints[key].pictures[number] for key, number in self._owners[block]]
+                apart = differences(image.thumb, [other.thumb for other in others])
+                for place, other, difference in zip(block, others, apart, strict=True):
+                    # a photograph's hash is its own, and still finds it where a crop has moved every pixel
+                    sure = not (image.paper or other.paper) and distances[place] <= self.rules.photo_distance
+                    if sure or difference <= self.rules.image_difference:
+                        key, close = int(self._owners[place, 0]), (round(float(difference), 4), int(distances[place]))
+                        found[key] = min(close, found.get(key, close))
         return found
 
     def _by_text(self, mark: Fingerprint) -> dict[int, float]:

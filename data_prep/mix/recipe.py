@@ -122,19 +122,30 @@ class Source(_Strict):
 class Duplicates(_Strict):
     """What counts as the same.
 
-    Images match if their perceptual hashes differ in at most ``image_distance`` of 64 bits. Texts match if they are
-    equal once case, spacing and punctuation are gone, or, with ``text_overlap``, if that share of their word n-grams is
-    common (Jaccard, over the 64 smallest hashes of long texts). A text under ``min_words`` words, such as "Find x.",
-    says nothing without its image: beside images that differ it never matches.
+    Images match if their perceptual hashes differ in at most ``image_distance`` of 64 bits and their grey thumbnails,
+    brought to equal contrast, by at most ``image_difference`` (root mean square; 0.25 is a correlation of 0.97). The
+    hash finds candidates quickly, but two graphs with the same axes, or two pages of text, nearly share it. Of two
+    photographs (no shade covers half of either) ``photo_distance`` bits suffice.
+
+    Questions match, without their options, if they are equal once case, spacing and punctuation are gone, or, with
+    ``text_overlap``, if that share of their word n-grams is common (Jaccard, over the 64 smallest hashes of long
+    texts). Where the images do not match, the options must be the same in any order (or one row has none), and the
+    question must be long: "Find x." says nothing without its image.
     """
 
     match: Literal["either", "both"] = "either"
-    """``either``: images or texts match. ``both``: texts match, and images do where either row has any."""
-    image_distance: Annotated[int, pydantic.Field(ge=0, le=24)] = 4
+    """``either``: images or questions match. ``both``: questions match, and images do where either row has any."""
+    image_distance: Annotated[int, pydantic.Field(ge=0, le=24)] = 10
+    photo_distance: Annotated[int, pydantic.Field(ge=0, le=24)] = 4
+    image_difference: Annotated[float, pydantic.Field(ge=0, le=2)] = 0.25
+    """2 leaves the decision to the hash."""
     text_overlap: Annotated[float, pydantic.Field(gt=0, le=1)] | None = None
     ngram: Annotated[int, pydantic.Field(ge=1, le=20)] = 5
     """Words."""
     min_words: Count = 8
+    """Of a question that matches alone where one of the rows has images."""
+    min_words_pictured: Count = 20
+    """The same where both have images, which do not match."""
 
 
 class Benchmarks(Duplicates):

@@ -78,6 +78,7 @@ def as_json(offences: Sequence[Offence], title: str) -> dict[str, Any]:
                 "matches": _side(offence.other, offence.other_source),
                 "by": offence.match.by,
                 "image_distance_bits": offence.match.distance,
+                "image_difference": offence.match.difference,
                 "text_overlap": None if offence.match.overlap is None else round(offence.match.overlap, 4),
             }
             for offence in offences
@@ -154,7 +155,8 @@ def as_html(sections: Sequence[tuple[str, Sequence[Offence]]], most: int) -> str
         for number, offence in enumerate(shown):
             match = offence.match
             facts = [f"by {match.by}"]
-            facts += [f"{match.distance} of 64 bits differ"] if match.distance is not None else []
+            if match.distance is not None:
+                facts.append(f"image difference {match.difference:.2f} ({match.distance} of 64 bits)")
             facts += [f"text overlap {match.overlap:.2f}"] if match.overlap is not None else []
             parts.append(f'<div class="pair"><h3>{html.escape(", ".join(facts))}</h3>')
             parts.append(halves[2 * number] + halves[2 * number + 1] + "</div>")

@@ -78,7 +78,7 @@ def stored_image(ctx: Context, *paths: str) -> bytes:
     """The first of several paths that exists.
 
     Raises:
-        DataError: none does, and an archive in the folder has not been unpacked.
+        DataError: none does, and an archive in the folder has not been unpacked, or the folder has only the rows.
         Drop: none does.
     """
     for path in paths:
@@ -92,6 +92,11 @@ def stored_image(ctx: Context, *paths: str) -> bytes:
             raise DataError(
                 f"{ctx.root} holds images in {', '.join(archives)}: unpack a copy and name it with --source; "
                 f"expected {paths[0]} in it"
+            )
+        if folders and not any(path.is_dir() and not path.name.startswith(".") for path in ctx.root.iterdir()):
+            raise DataError(
+                f"{ctx.root} holds no images, expected {paths[0]} in it: download the whole repository, unpack its "
+                "archives, and name the folder with --source"
             )
     raise missing
 

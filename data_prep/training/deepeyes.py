@@ -13,25 +13,45 @@
 # limitations under the License.
 """DeepEyes-47k: visual search, charts, and reasoning problems.
 
-The question is ``extra_info.question``: the user turn of ``prompt`` repeats it between instructions for DeepEyes' own
-tool, and its system turn describes that tool, so neither is used.
+The question is ``extra_info.question``: the user turn of ``prompt`` repeats it before instructions for DeepEyes' own
+tool, and its system turn describes that tool. The user turn is read only where the truth is a letter and the question
+has no options, less those instructions.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from data_prep.core.spec import Context, Dataset, Drop, Part, Row
-from data_prep.training.common import entry, known_scoring, refuse_small, text_of, without_tags
+from data_prep.core.text import inline_options
+from data_prep.training.common import entry, known_scoring, refuse_small, text_of, user_words, without_tags
 
 HUB = "ChenShawn/DeepEyes-Datasets-47k"
 PARTS = {
-    "visual_search": Part(HUB, data_file="data_0.1.2_visual_toolbox_v2.parquet"),
-    "chart": Part(HUB, data_file="data_v0.8_visual_toolbox_v2.parquet"),
-    "reasoning": Part(HUB, data_file="data_thinklite_reasoning_acc.parquet"),
+    "visual_search": Part(HUB, rows=22362, data_file="data_0.1.2_visual_toolbox_v2.parquet"),
+    "chart": Part(HUB, rows=13659, data_file="data_v0.8_visual_toolbox_v2.parquet"),
+    "reasoning": Part(HUB, rows=11031, data_file="data_thinklite_reasoning_acc.parquet"),
 }
+_LETTER = re.compile(r"\(?[A-H]\)?\.?")
+# What DeepEyes appends, and anything behind it.
+_INSTRUCTIONS = re.compile(r"\s*\bThink first\b|\n[^\n]*(?:image_zoom_in_tool|<think>|<tool_call>|<answer>)")
 ABILITIES = {"visual_search": "perception", "chart": "chart", "reasoning": "math"}
+
+
+def with_options(question: str, answer: str, prompt: Any) -> str:
+    """The question as the user turn has it, if a letter answers it and only there it has options.
+
+    Without options there either, they may be drawn in the image, and the question stays as it is.
+
+    Raises:
+        Drop: the prompt has not one user turn.
+    """
+    if prompt is None or inline_options(question) or not _LETTER.fullmatch(answer):
+        return question
+    asked = without_tags(_INSTRUCTIONS.split(user_words("deepeyes: prompt", prompt), maxsplit=1)[0])
+    return asked if inline_options(asked) else question
 
 
 def rows(row: Mapping[str, Any], ctx: Context) -> Row:
@@ -39,6 +59,7 @@ def rows(row: Mapping[str, Any], ctx: Context) -> Row:
     where = f"deepeyes/{ctx.part}: extra_info"
     question = without_tags(text_of(entry(where, row["extra_info"], "question"), "no question"))
     answer = text_of(entry("deepeyes: reward_model", row["reward_model"], "ground_truth"), "no answer")
+    question = with_options(question, answer, row.get("prompt"))
     if not row["images"]:
         raise Drop("no image")
     images = [ctx.image(image) for image in row["images"]]
@@ -60,6 +81,7 @@ DATASET = Dataset(
     ability="perception",
     parts=PARTS,
     columns={
+        "prompt": "~list[struct]?",
         "images": "list[image]",
         "reward_model": "struct",
         "extra_info": "struct",

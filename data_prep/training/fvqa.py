@@ -23,6 +23,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from data_prep.benchmarks import search_options
 from data_prep.core.spec import Context, Dataset, Drop, Part, Row
 from data_prep.errors import DataError
 from data_prep.training.common import entry, text_of, user_words, without_tags
@@ -84,4 +85,6 @@ DATASET = Dataset(
     rows=rows,
     id_columns=("data_id",),
     default_parts=("train",),
+    add_arguments=search_options.add_arguments,
+    added_tools=search_options.added_tools,
 )

@@ -14,9 +14,10 @@
 """Math-VR's training split: problems whose solutions draw.
 
 A row's images belong to the question or to the solution, and only the text says which: an image is the question's if
-the question names it (``<image1>``), or if the solution does not name it and the row has no other. All others would
-show the solution and are left out. The truth is the closing sentence of ``analysis``, "Therefore, the answer is ...";
-rows of several answers ("the answers are: - ... - ...") are joined with "; " and left to the judge.
+the question names it (``<image1>``), or if the solution does not name it and the row has no other, unless its category
+is "text". All others would show the solution and are left out. The truth is the closing sentence of ``analysis``,
+"Therefore, the answer is ..."; several answers ("the answers are: - ... - ...") are joined with "; " and left to the
+judge. Where the sentence does not say where the answer ends, the row is dropped: a wrong truth is worse than none.
 """
 
 from __future__ import annotations
@@ -25,46 +26,86 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from data_prep.benchmarks.math_vr import IMAGES, place_images
+from data_prep.benchmarks.math_vr import IMAGES, TAG, named_images, place_images
 from data_prep.core.spec import Context, Dataset, Drop, Part, Row
 from data_prep.training.common import known_scoring, text_of
 
-_TAG = re.compile(r"<image(\d+)>")
-_CLOSING = re.compile(r"(?:therefore|thus|hence)[,:\s*]*(?:the\s+)?(?:final\s+)?answers?\s+(?:is|are)[\s:*]*", re.I)
-_ITEM = re.compile(r"^\s*(?:[-*]|\(?\d{1,2}[.)])\s+", re.M)
+_CLOSING = re.compile(
+    r"(?:therefore|thus|hence)[,:\s*]*(?:the\s+)?(?:final\s+)?(?P<noun>answers?)\s+(?P<verb>is|are)(?:[\s:]|\*\*)*",
+    re.I,
+)
+_MARK = r"(?:[-*]|\(?(?P<number>\d{1,2})[.)])"
+_LINE_ITEM = re.compile(rf"^[ \t]*{_MARK}[ \t]+(?=\S)", re.M)
+_INLINE_ITEM = re.compile(r"(?:^|(?<=\s))\((?P<number>\d{1,2})\)\s*")
+_SENTENCE_FOLLOWS = re.compile(r"[.!?]\**\s+(?:[A-Z$]|\\(?!\]))")
+_DRAWING = re.compile(r"\b(?:see|shown|figure|diagram|drawn|drawing)\b", re.I)
+_MINUS = re.compile(r"-[ \t]+(?=\d)")
 MAX_ANSWER = 200  # characters; longer ones are a proof or a drawing, not an answer
 
 
 def final_answers(analysis: str) -> list[str]:
-    """Answers behind the last "Therefore, the answer(s) is/are"; none if there is no such sentence."""
+    """Answers behind the last "Therefore, the answer(s) is/are"; none if there is no such sentence, or no clear end."""
     found = list(_CLOSING.finditer(analysis))
     if not found:
         return []
-    tail = _TAG.sub("", analysis[found[-1].end() :]).strip()
-    parts = [part for part in _ITEM.split(tail) if part.strip()] if _ITEM.match(tail) else [tail]
-    return [answer for part in parts if (answer := _bare(part))]
+    closing, tail = found[-1], analysis[found[-1].end() :].strip()
+    several = closing["noun"].lower() == "answers" or closing["verb"].lower() == "are"
+    items = _items(tail, several)
+    if items is None:
+        if tail.startswith(("- ", "* ")) and "\n" in closing[0]:
+            return []  # a list of one, or a minus
+        items = [tail]
+    answers = [_answer(item) for item in items]
+    return [] if None in answers else answers
+
+
+def _items(tail: str, several: bool) -> list[str] | None:
+    """Texts behind the marks of a list: on lines of their own or, in a plural, "(1) ...; (2) ..."; None without one."""
+    for pattern in (_LINE_ITEM, _INLINE_ITEM) if several else (_LINE_ITEM,):
+        marks = list(pattern.finditer(tail))
+        numbers = [mark["number"] for mark in marks]
+        counted = numbers == [str(i + 1) for i in range(len(marks))] or not any(numbers)
+        if len(marks) > 1 and marks[0].start() == 0 and counted:
+            ends = [mark.start() for mark in marks[1:]] + [len(tail)]
+            return [tail[mark.end() : end] for mark, end in zip(marks, ends, strict=True)]
+    return None
+
+
+def _answer(text: str) -> str | None:
+    """The answer that a text starts with; None if that cannot be told from what follows it."""
+    lines = text.strip().split("\n\n")[0].strip().splitlines()
+    if lines and lines[0] in ("$$", "\\["):  # a formula on lines of its own
+        lines = [" ".join(lines)]
+    first = TAG.sub("", lines[0]).strip() if lines else ""  # nothing left: the answer is a drawing
+    ended = first.rstrip("*").endswith((".", "!"))
+    if _SENTENCE_FOLLOWS.search(first) or first.endswith((":", ",")) or (len(lines) > 1 and not ended):
+        return None
+    answer = _bare(_MINUS.sub("-", first) if first.startswith("-") else first)
+    return None if not answer or _DRAWING.search(answer) or answer.startswith("- ") else answer
 
 
 def _bare(text: str) -> str:
-    text = text.strip().strip("*").strip()
+    text = text.strip().strip("*").strip().rstrip(";,").removesuffix(" and").rstrip(";, ")
     text = text[:-1].rstrip() if text.endswith(".") else text
     text = text.strip("*").strip()
-    if len(text) > 2 and text[0] == text[-1] == "$" and text.count("$") == 2:
-        text = text[1:-1].strip()
+    for mark, end in (("$$", "$$"), ("\\[", "\\]"), ("$", "$")):
+        inside = text[len(mark) : -len(end)]
+        if len(text) > len(mark + end) and text.startswith(mark) and text.endswith(end) and "$" not in inside:
+            return inside.strip().removesuffix(".")
     return text
 
 
 def question_images(row: Mapping[str, Any]) -> list[int]:
-    """Numbers of the images that belong to the question.
+    """Numbers of the images that belong to the question: those it names, and none else in a problem of text only.
 
     Raises:
         Drop: images are there and nothing says whose they are.
     """
     there = [number for number in range(1, IMAGES + 1) if row.get(f"image{number}") is not None]
-    named = {int(number) for number in _TAG.findall(row["question"] or "")}
-    if named:
+    named = named_images(row["question"] or "")
+    if named or str(row.get("category")).strip().lower() == "text":
         return [number for number in there if number in named]
-    in_solution = {int(number) for number in _TAG.findall(row.get("analysis") or "")}
+    in_solution = named_images(row.get("analysis") or "")
     own = [number for number in there if number not in in_solution]
     if len(own) > 1:
         raise Drop("images that neither question nor solution names", f"images {own}")
@@ -77,7 +118,7 @@ def rows(row: Mapping[str, Any], ctx: Context) -> Row:
     question, ordered = place_images(text_of(row["question"], "no question"), images)
     answers = final_answers(row["analysis"] or "")
     if not answers:
-        raise Drop("no closing answer in the solution")
+        raise Drop("no clear answer at the end of the solution")
     answer = "; ".join(answers)
     if len(answer) > MAX_ANSWER:
         raise Drop("answer is not short", f"{len(answer)} characters")

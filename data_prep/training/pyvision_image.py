@@ -13,6 +13,8 @@
 # limitations under the License.
 """PyVision-Image-RL: 44.6k questions in one JSON file, images beside it.
 
+Free-form answers outside mathematics go to a judge: a truth may be a whole sentence where one word answers.
+
 Unconfirmed: the values of ``ability``, and whether ``image_path`` starts from the JSON file's folder or from the folder
 of the images; both are tried, and an image in neither drops the row.
 """
@@ -37,6 +39,11 @@ def ability(value: Any) -> str:
     return next((ours for word, ours in WORDS.items() if word in text), "perception")
 
 
+def scoring_of(kind: str, question: str, answer: str) -> dict[str, Any]:
+    """How a row of an ability is scored; empty leaves mathematics to the rules."""
+    return known_scoring(question, answer) or ({} if kind == "math" else {"type": "judge"})
+
+
 def rows(row: Mapping[str, Any], ctx: Context) -> Row:
     """One row with one image."""
     path = text_of(row["image_path"], "no image")
@@ -44,13 +51,14 @@ def rows(row: Mapping[str, Any], ctx: Context) -> Row:
     refuse_small([image])
     question = without_tags(text_of(row["question"], "no question"))
     answer = unbox(text_of(row["answer"], "no answer"))
+    kind = ability(row.get("ability"))
     return Row(
         question=f"{SLOT}\n{question}",
         answer=answer,
         images=[image],
-        scoring=known_scoring(question, answer),
+        scoring=scoring_of(kind, question, answer),
         meta={key: row[key] for key in ("ability", "data_source") if row.get(key)},
-        ability=ability(row.get("ability")),
+        ability=kind,
     )
 
 

@@ -45,7 +45,8 @@ def pass_rate(value: Any) -> float | None:
 
 def rows(row: Mapping[str, Any], ctx: Context) -> Row:
     """One row; a few are text only."""
-    images = [stored_image(ctx, value) if isinstance(value, str) else ctx.image(value) for value in row["image"] or ()]
+    found = [value for value in row["image"] or () if value]  # "" stands for no image
+    images = [stored_image(ctx, value) if isinstance(value, str) else ctx.image(value) for value in found]
     question = text_of(row["question"], "no question")
     # text-only rows may keep a tag
     question = place_images(question, len(images)) if images else without_tags(question)
@@ -63,7 +64,8 @@ def rows(row: Mapping[str, Any], ctx: Context) -> Row:
             "pass_rate_32b": pass_rate(row["PassRate_32BTrained"]),
             "pass_rate_7b": pass_rate(row["PassRate_7BBase"]),
         },
-        ability=ability(row["category"]),
+        # the others speak of an image and offer tools that need one
+        ability=ability(row["category"]) if images else "math",
     )
 
 

@@ -21,13 +21,15 @@ from typing import Any
 from data_prep.core.spec import Context, Dataset, Drop, Part, Row
 from data_prep.training.common import known_scoring, place_images, refuse_small, stored_image, text_of
 
+FOLDER = "VisualProbe_train"
+
 
 def rows(row: Mapping[str, Any], ctx: Context) -> Row:
-    """One row; its images are paths relative to the folder of ``train.json``."""
+    """One row; its images are paths relative to the folder above that of ``train.json``, which is the clone's own."""
     answer = text_of(row["solution"], "no answer")
     if not row["images"]:
         raise Drop("no image")
-    images = [stored_image(ctx, path) for path in row["images"]]
+    images = [stored_image(ctx, path, path.removeprefix(f"{FOLDER}/")) for path in row["images"]]
     refuse_small(images)
     question = place_images(text_of(row["problem"], "no question"), len(images))
     return Row(
@@ -44,7 +46,7 @@ DATASET = Dataset(
     help="VisualProbe, training split (12.6 GB).",
     licence="CC BY-NC 4.0",
     ability="perception",
-    parts={"train": Part("Mini-o3/VisualProbe_train", rows="2.9k", data_file="train.json")},
+    parts={"train": Part(f"Mini-o3/{FOLDER}", rows="2.9k", data_file="train.json", loose=True)},
     columns={
         "problem": "str",
         "images": "list[str]",

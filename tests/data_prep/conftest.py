@@ -110,13 +110,13 @@ def _dynamath(root):
 
 
 def _math_vr(root):
-    def row(i, question, answers, images):
+    def row(i, question, answers, images, category="multimodal"):
         found = {f"image{k}": _cell(_jpeg(40 + 8 * k, 40)) if k in images else None for k in range(1, 9)}
         return {
             "id": f"q{i}",
             "question": question,
             **found,
-            "category": "multimodal" if images else "text",
+            "category": category,
             "answers": answers,
             "number_of_answers": 1,
             "total_score": 3,
@@ -125,9 +125,9 @@ def _math_vr(root):
         }
 
     rows = [
-        row(0, "No picture. What is 1 + 1?", '["2"]', ()),
+        row(0, "Draw it. What is 1 + 1?", '["2"]', (1,), "text"),
         row(1, "See <image2> then <image1>, again <image2>: what?", '["3", "x = 4"]', (1, 2)),
-        row(2, "Look: what?", "7", (1,)),
+        row(2, "Look at <image1>: what?", "7", (1, 2, 3)),
         row(3, "Look at <image3>.", "7", (1,)),
     ]
     _write(root / "Math-VR-bench" / "bench-en.parquet", rows, [f"image{k}" for k in range(1, 9)])
@@ -164,7 +164,7 @@ def write_vstar_original(root):
 
 
 def _visualprobe(root):
-    for level in ("Hard", "Medium", "Easy"):
+    for level, prefix in (("Hard", "VisualProbe_Hard/"), ("Medium", ""), ("Easy", "VisualProbe_Easy/")):
         folder = root / f"VisualProbe_{level}"
         (folder / "data").mkdir(parents=True)
         rows = []
@@ -173,7 +173,7 @@ def _visualprobe(root):
             rows.append(
                 {
                     "problem": "<image>\nWhat number is on the bus?",
-                    "images": [f"data/{i}.jpg"],
+                    "images": [f"{prefix}data/{i}.jpg"],
                     "solution": str(i),
                     "data_source": "visualprobe",
                     "doc_id": i,
@@ -182,18 +182,6 @@ def _visualprobe(root):
         rows[2]["images"] = ["../../secret.jpg"] if level == "Hard" else rows[2]["images"]
         (folder / "val.json").write_text(json.dumps(rows))
     (root / "secret.jpg").write_bytes(_jpeg())
-
-
-HRBENCH_CARD = """---
-configs:
-- config_name: hrbench_version_split
-  data_files:
-  - split: hrbench_4k
-    path: four.parquet
-  - split: hrbench_8k
-    path: eight.parquet
----
-"""
 
 
 def hrbench_rows(questions=1, image=None):
@@ -217,9 +205,8 @@ def hrbench_rows(questions=1, image=None):
 
 
 def _hrbench(root):
-    for file in ("four", "eight"):
-        _write(root / "HR-Bench" / f"{file}.parquet", hrbench_rows())
-    (root / "HR-Bench" / "README.md").write_text(HRBENCH_CARD)
+    for size in ("4k", "8k"):
+        _write(root / "HR-Bench" / f"hr_bench_{size}.parquet", hrbench_rows())
 
 
 def _searches(root):

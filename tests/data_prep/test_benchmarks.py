@@ -88,12 +88,15 @@ def test_dynamath(benchmarks, table):
 
 
 def test_math_vr(benchmarks, table):
-    none, many, front = table(benchmarks / "math_vr/test.parquet")
+    none, many, one = table(benchmarks / "math_vr/test.parquet")
     assert none["images"] == [] and "<image>" not in user(none)
     assert user(many).startswith("See <image> then <image>, again [image 1]: what?")
     widths = [Image.open(io.BytesIO(image["bytes"])).width for image in many["images"]]
     assert widths == [56, 48] and loads(many, "meta")["answers"] == ["3", "x = 4"] and "2 answers" in user(many)
-    assert user(front).startswith("<image>\nLook") and loads(front, "scoring") == {"type": "judge"}
+    assert user(one).startswith("Look at <image>: what?") and loads(one, "scoring") == {"type": "judge"}
+    # the images that no question names are the solution's
+    assert [loads(row, "meta")["images_of_solution"] for row in (none, many, one)] == [1, 0, 2]
+    assert Image.open(io.BytesIO(one["images"][0]["bytes"])).width == 48
     part = json.loads((benchmarks / "math_vr/manifest.json").read_text())["parts"]["test"]
     assert part["dropped"] == {"missing image": 1} and part["dropped_ids"] == {"missing image": ["q3"]}
     assert (part["rows_in"], part["rows_out"]) == (4, 3)
@@ -123,7 +126,7 @@ def test_vstar_original_is_shuffled_and_stays_so(tmp_path, sources, prepare, tab
 def test_visualprobe_never_leaves_its_folder(benchmarks, table):
     manifest = json.loads((benchmarks / "visualprobe/manifest.json").read_text())
     assert manifest["parts"]["hard"]["dropped"] == {"missing image": 1} and manifest["licence"] == "CC BY-NC 4.0"
-    row = table(benchmarks / "visualprobe/medium.parquet")[0]
+    row = table(benchmarks / "visualprobe/medium.parquet")[0]  # its paths start from its own folder
     assert user(row).count("<image>") == 1 and loads(row, "meta") == {"level": "medium"}
 
 

@@ -70,20 +70,20 @@ def test_every_required_column_is_checked(benchmark_root, tmp_path, name):
 def test_local_forms_give_the_same_rows(form, tmp_path, benchmark_root, prepare, table):
     import datasets
 
-    file = benchmark_root / "HR-Bench" / "four.parquet"
+    file = benchmark_root / "HR-Bench" / "hr_bench_4k.parquet"
     data = datasets.load_dataset("parquet", data_files=str(file), split="train", cache_dir=str(tmp_path / "c"))
     source = tmp_path / "copy"
     if form == "file":
         source = file
     elif form == "pattern":
-        source = file.with_name("fou*.parquet")
+        source = file.with_name("*_4k.parquet")
     elif form == "save_to_disk":
         data.save_to_disk(str(source))
     elif form == "save_to_disk_splits":
         datasets.DatasetDict({"hrbench_4k": data}).save_to_disk(str(source))
     else:
-        source.mkdir()
-        data.to_json(source / "hrbench_4k.jsonl")
+        source = tmp_path / "rows.jsonl"
+        data.to_json(source)
     assert prepare("hrbench_4k", source) == 0
     rows = table(tmp_path / "out/hrbench_4k.parquet")
     assert [row["extra_info"]["id"] for row in rows] == ["0-0", "1-1", "2-2", "3-3"]
@@ -135,6 +135,27 @@ def test_hub_gets_id_configuration_split_and_commit(monkeypatch, benchmark_root,
     dataset = load_dataset_spec("visualprobe")
     loaded = load_part(dataset, "easy", dataset.parts["easy"], cache_dir=str(tmp_path))
     assert seen["repo_type"] == "dataset" and len(loaded.data) == 3 and loaded.root == folder
+
+
+def test_a_cards_configuration_names_the_files(tmp_path, sources, prepare, table):
+    source = sources.mathvision(tmp_path)
+    for split, name in (("test", "one"), ("testmini", "two")):
+        next((source / "data").glob(f"{split}-*")).rename(source / "data" / f"{name}.parquet")
+    (source / "README.md").write_text(
+        "---\nconfigs:\n- config_name: default\n  data_files:\n  - split: test\n    path: data/on*\n"
+        "  - split: testmini\n    path: [data/two.parquet]\n---\n"
+    )
+    assert prepare("mathvision", source) == 0
+    assert len(table(tmp_path / "out/test.parquet")) == 11 and len(table(tmp_path / "out/testmini.parquet")) == 7
+
+
+@pytest.mark.parametrize("pattern", ["test-0*.parquet", "test-00000-of-00001-7d1e.parquet"])
+def test_one_file_is_not_several_parts(tmp_path, sources, prepare, capsys, pattern):
+    source = sources.mathvision(tmp_path) / "data" / pattern
+    with pytest.raises(SystemExit):
+        prepare("mathvision", source)
+    assert "--split" in (message := last(capsys)) and "name it, not test, testmini" in message
+    assert prepare("mathvision", source, "--split", "test") == 0
 
 
 def test_unreachable_hub_points_to_local_copies(monkeypatch, tmp_path, capsys):

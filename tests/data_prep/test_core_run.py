@@ -86,6 +86,30 @@ def test_stop_names_the_row_and_leaves_no_file(bad, tmp_path, prepare, capsys):
     assert not list((tmp_path / "out").rglob("*.parquet*"))
 
 
+def test_loss_to_one_cause_stops_the_run_unless_asked_for(tmp_path, sources, prepare, monkeypatch, table, capsys):
+    """20 rows, 5 without a readable image; as many as one likes may be left out for being duplicates."""
+    rows = sources.mathvision_rows(20)[7:]
+    rows = [{**row, "decoded_image": sources.cell(b"x")} if i >= 15 else row for i, row in enumerate(rows)]
+    source = sources.mathvision(tmp_path, rows)
+    options = ("--split", "test", "--shard-rows", "8")
+    assert prepare("mathvision", source, *options) == 1
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert "mathvision/test: 5 of 20 rows dropped: corrupt image. The first, id 23: image 0: " in message
+    assert "--max-dropped 0.2" in message and not list((tmp_path / "out").glob("*.parquet"))
+    # nothing is done again
+    monkeypatch.setattr(run, "build_shard", lambda *a: pytest.fail("built again"))
+    assert prepare("mathvision", source, *options, "--max-dropped", "1") == 0
+    assert len(table(tmp_path / "out/test.parquet")) == 15
+    monkeypatch.undo()
+    assert prepare("mathvision", source, *options, "--max-dropped", "0.25", output="other") == 0
+    # of few rows, one is a large share
+    assert prepare("mathvision", source, *options, "--limit", "19", "--max-dropped", "0", output="few") == 0
+
+    rows = [{**row, "id": str(i % 4)} for i, row in enumerate(sources.mathvision_rows(24)[7:])]
+    assert prepare("mathvision", sources.mathvision(tmp_path / "again", rows), *options, output="four") == 0
+    assert entry(tmp_path / "four")["dropped"] == {"duplicate id": 20}
+
+
 def test_bomb_is_refused_before_it_is_decoded(jpeg, monkeypatch):
     data = jpeg(2000, 1000)
     assert images.check_image(data, 2_000_000) == (2000, 1000)
@@ -284,6 +308,8 @@ def test_contact_sheet_is_whole_and_escaped(tmp_path, sources, prepare):
         (["--limit", "0"], "--limit"),
         (["--workers", "0"], "--workers"),
         (["--shard-rows", "-1"], "--shard-rows"),
+        (["--max-dropped", "1.5"], "--max-dropped"),
+        (["--max-dropped", "nan"], "--max-dropped"),
         (["--tools", "hammer"], "--tools"),
         (["--tools", ""], "--tools"),
         (["--split", "train"], "--split"),

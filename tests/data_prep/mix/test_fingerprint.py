@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from data_prep.core.images import BadImage
-from data_prep.mix.fingerprint import SKETCH, image_hash, normalised, overlap, sketch_of, words_of
+from data_prep.mix.fingerprint import SKETCH, normalised, overlap, picture, sketch_of, words_of
 from data_prep.mix.sampling import shares
 
 
@@ -32,7 +32,7 @@ def encode(image, kind="PNG", **options):
 
 
 def distance(first, second):
-    return (image_hash(first) ^ image_hash(second)).bit_count()
+    return (picture(first).hash ^ picture(second).hash).bit_count()
 
 
 def diagram(points, size=400, width=4):
@@ -63,16 +63,16 @@ def test_others_are_far(toy):
 
 
 def test_flat_transparent_and_broken_images(toy):
-    assert image_hash(encode(Image.new("RGB", (50, 50), (7, 7, 7)))) is None
+    assert picture(encode(Image.new("RGB", (50, 50), (7, 7, 7)))) is None
     drawing = diagram(TRIANGLE).convert("RGBA")
     mask = diagram(TRIANGLE).convert("L").point(lambda value: 255 - value)
     black = Image.new("RGBA", drawing.size, (0, 0, 0, 0))
     black.putalpha(mask)
     assert distance(encode(drawing), encode(black)) <= 4  # black everywhere, the drawing is in the transparency
     with pytest.raises(BadImage):
-        image_hash(b"no image")
+        picture(b"no image")
     with pytest.raises(BadImage):
-        image_hash(toy.picture(0)[:300])
+        picture(toy.picture(0)[:300])
 
 
 def test_text_normalisation():

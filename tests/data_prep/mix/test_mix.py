@@ -192,6 +192,7 @@ def test_benchmarks_are_found_and_others_are_not(held, mix):
     report, pairs = contaminated(folder)
     assert set(pairs) == {"toy-0", "toy-1"} and report["counts"] == {"a": {"bench": 2}}
     assert pairs["toy-0"]["by"] == "image" and pairs["toy-0"]["image_distance_bits"] <= 4
+    assert 0 < pairs["toy-0"]["image_difference"] < 0.2
     assert pairs["toy-0"]["matches"]["id"] == "bench-0"
     assert pairs["toy-1"]["by"] == "text" and pairs["toy-1"]["matches"]["id"] == "bench-2"
     ids = {row["extra_info"]["id"] for row in sources_of(folder)[0]}
@@ -200,7 +201,7 @@ def test_benchmarks_are_found_and_others_are_not(held, mix):
 
 
 def test_overlap_finds_a_changed_word(held, mix):
-    rules = {"folders": ["bench"], "text_overlap": 0.4, "ngram": 3}
+    rules = {"folders": ["bench"], "text_overlap": 0.4, "ngram": 3, "min_words_pictured": 8}
     _, pairs = contaminated(mix({"sources": [source("a", epochs=1)], "benchmarks": rules}))
     assert "toy-2" in pairs and pairs["toy-2"]["by"] == "overlap" and 0.4 <= pairs["toy-2"]["text_overlap"] < 1
     assert "toy-3" not in pairs
@@ -214,7 +215,7 @@ def test_page_shows_pairs_side_by_side(held, mix):
     assert page.count('class="pair"') == 2 and page.count("data:image/jpeg;base64,") == 2
     assert "Another question?" in page and "upper half of picture nine" in page and "<script" not in page
     page = (mix(recipe, "--report-pairs", "1") / "contamination.html").read_text()
-    assert page.count('class="pair"') == 1 and "1 of 2 pairs" in page
+    assert page.count('class="pair"') == 1 and "1 of 2 pairs" in page and "by image, image difference 0.0" in page
 
 
 def test_page_escapes_what_data_says(toy, tmp_path, mix):
@@ -243,7 +244,7 @@ def test_duplicates_within_need_image_and_text(toy, tmp_path, mix):
     found = {pair["row"]["id"]: pair["matches"]["id"] for pair in report["pairs"]}
     assert found == {"toy-1": "toy-0", "toy-5": "toy-4"} and len(sources_of(folder)[0]) == 5
     either = mix({"sources": [source("a", epochs=1)], "duplicates": {"match": "either"}})
-    assert {row["extra_info"]["id"] for row in sources_of(either)[0]} == {"toy-0", "toy-4", "toy-6"}
+    assert {row["extra_info"]["id"] for row in sources_of(either)[0]} == {"toy-0", "toy-2", "toy-4", "toy-6"}
     assert len(sources_of(mix({"sources": [source("a", epochs=1)], "duplicates": None}))[0]) == 7
 
 

@@ -60,10 +60,16 @@ def visualprobe(root, jpeg):
     folder = root / "VisualProbe_train"
     (folder / "data").mkdir(parents=True)
     (folder / "data" / "0.jpg").write_bytes(jpeg(256, 200))
-    row = {"images": ["data/0.jpg"], "solution": "A dog.", "data_source": "visual_probe_train", "doc_id": "d0"}
+    row = {
+        "images": ["VisualProbe_train/data/0.jpg"],
+        "solution": "A dog.",
+        "data_source": "visual_probe_train",
+        "doc_id": "d0",
+    }
     rows = [
         {**row, "problem": "<image>\nWhat is on the sign?"},
         {**row, "problem": "Look <image> and <image>?"},
+        {**row, "problem": "<image>\nWho?", "images": ["data/0.jpg"]},
         {**row, "problem": "<image>\nWhere?", "images": ["../VisualProbe_train/../secret.jpg"]},
     ]
     (folder / "train.json").write_text(json.dumps(rows))
@@ -115,7 +121,7 @@ def virl39k(root, jpeg):
         {"question": "Area?", "answer": "The area is \\boxed{\\frac{1}{2}}", "category": "(GradeSchool) Geometric",
          "qid": "q1", "image": ["images/a.jpg"], **row, "PassRate_7BBase": 0.25},
         {"question": "1 + 1 = ?", "answer": "\\boxed{2}", "category": "Tables/Diagrams/Charts", "qid": "q2",
-         "image": [], **row},
+         "image": [""], **row},
         {"question": "Empty?", "answer": "\\boxed{}", "category": "Social Science", "qid": "q3",
          "image": ["images/a.jpg"], **row},
     ]  # fmt: skip
@@ -144,9 +150,9 @@ def geometry3k(root, jpeg):
 
 
 def math_vr(root, jpeg, write, cell):
-    def row(number, question, analysis, images):
+    def row(number, question, analysis, images, category="multimodal"):
         pictures = {f"image{k}": cell(jpeg(40 + 8 * k, 40)) if k in images else None for k in range(1, 5)}
-        return {"id": number, "question": question, "analysis": analysis, "category": "multimodal", **pictures}
+        return {"id": number, "question": question, "analysis": analysis, "category": category, **pictures}
 
     rows = [
         row(0, "Area of <image1>?", "Draw. <image2> So.\n\n**Therefore, the answer is:** $4\\sqrt{3}$.", (1, 2)),
@@ -157,6 +163,7 @@ def math_vr(root, jpeg, write, cell):
         row(4, "Whose are they?", "Therefore, the answer is: 2.", (1, 2)),
         row(5, "No end?", "It follows.", ()),
         row(6, "Where is <image4>?", "Therefore, the answer is: 2.", (1,)),
+        row(7, "Draw it: 1 + 2?", "Therefore, the answer is 3.", (1,), "text"),
     ]  # fmt: skip
     images = [f"image{k}" for k in range(1, 5)]
     write(root / "Math-VR-train" / "data" / "train-00000-of-00001.parquet", rows, images)

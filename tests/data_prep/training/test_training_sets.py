@@ -22,7 +22,7 @@ import pytest
 from PIL import Image
 
 from data_prep.core.parquet import SCHEMA
-from data_prep.registry import TRAINING
+from data_prep.registry import TRAINING, load_dataset_spec
 from data_prep.training.common import known_scoring, unbox
 from data_prep.training.math_vr_train import final_answers
 from recipe.axpo.scoring.row import read_row
@@ -31,12 +31,12 @@ FILES = {
     "deepeyes/visual_search": ["The hat is red.", "B"],
     "deepeyes/chart": ["12.5"],
     "deepeyes/reasoning": ["$x^2$"],
-    "visualprobe_train/train": ["A dog."],
+    "visualprobe_train/train": ["A dog.", "A dog."],
     "fvqa/train": ["Eiffel", "Eiffel"],
     "pyvision_image/train": ["a cat", "7"],
     "virl39k/train": ["A", "\\frac{1}{2}", "2"],
     "geometry3k/train": ["3 \\sqrt { 2 }"] * 3,
-    "math_vr_train/train": ["4\\sqrt{3}", "B", "\\frac{1}{4}; \\frac{1}{2}", "2"],
+    "math_vr_train/train": ["4\\sqrt{3}", "B", "\\frac{1}{4}; \\frac{1}{2}", "2", "3"],
 }
 
 
@@ -135,7 +135,7 @@ def test_pyvision(prepared, table):
 
 def test_virl39k(prepared, table):
     two, area, text = table(prepared / "virl39k/train.parquet")
-    assert [row["ability"] for row in (two, area, text)] == ["perception", "math", "chart"]
+    assert [row["ability"] for row in (two, area, text)] == ["perception", "math", "math"]
     assert loads(two, "scoring") == {"type": "choice", "options": ["one", "two"]} and len(two["images"]) == 2
     assert loads(two, "meta")["pass_rate_7b"] is None and loads(area, "meta")["pass_rate_7b"] == 0.25
     assert loads(two, "meta")["pass_rate_32b"] == 0.5 and text["images"] == []
@@ -153,16 +153,27 @@ def test_virl39k_asks_for_unpacked_images(tmp_path, training_root, prepare, caps
     assert "images.zip" in message and "--source" in message
 
 
+@pytest.mark.parametrize("name", ["virl39k", "pyvision_image"])
+def test_rows_without_their_images_ask_for_the_whole_repository(tmp_path, training_root, prepare, capsys, name):
+    """What a download of the rows' file alone leaves."""
+    part = load_dataset_spec(name).parts["train"]
+    (tmp_path / "copy").mkdir()
+    file = training_root / part.hub_id.split("/")[1] / part.data_file
+    (tmp_path / "copy" / part.data_file).write_bytes(file.read_bytes())
+    assert prepare(name, tmp_path / "copy") == 1
+    assert "holds no images, expected" in (message := capsys.readouterr().err) and "--source" in message
+
+
 def test_math_vr_never_shows_the_solution(prepared, table):
     rows = table(prepared / "math_vr_train/train.parquet")
     widths = [[Image.open(io.BytesIO(image["bytes"])).width for image in row["images"]] for row in rows]
-    assert widths == [[48], [48], [56, 48], []]
+    assert widths == [[48], [48], [56, 48], [], []]
     assert user(rows[2]).startswith("Write <image>, then <image>, as in [image 1].") and "2 answers" in user(rows[2])
-    assert [loads(row, "scoring").get("type") for row in rows] == [None, "choice", None, "number"]
+    assert [loads(row, "scoring").get("type") for row in rows] == [None, "choice", None, "number", "number"]
     assert dropped(prepared / "math_vr_train") == {
         "images that neither question nor solution names": 1,
         "missing image": 1,
-        "no closing answer in the solution": 1,
+        "no clear answer at the end of the solution": 1,
     }
 
 
@@ -206,7 +217,43 @@ def test_only_what_is_known_is_said(question, answer, kind):
     assert known_scoring(question, answer).get("type") == kind
 
 
-def test_closing_answers():
-    assert final_answers("Therefore, the answer is 3. Hmm.\nThus, the final answer is: **4**.") == ["4"]
-    assert final_answers("Therefore the answers are\n1. $a$\n2. $b$") == ["a", "b"]
+@pytest.mark.parametrize(
+    "closing,answers",
+    [
+        ("the answer is $2 \\sqrt{2}$.", ["2 \\sqrt{2}"]),
+        ("the answer is: - 5.", ["-5"]),
+        ("the answer is 3.5 cm.\n\nNote that 1. and 2. hold.", ["3.5 cm"]),
+        ("the answer is 12.\n\n3. Another way.", ["12"]),
+        ("the answer is:\n\n$$\nx = 3\n$$", ["x = 3"]),
+        ("the answer is 3. <image2>", ["3"]),
+        ("the answer is:\n1. $a$\n2. $b$", ["a", "b"]),
+        ("the answers are: (1) $3$; (2) $5$.", ["3", "5"]),
+        ("the answers are\n(1) $f(1) = 2$\n(2) $b$", ["f(1) = 2", "b"]),
+        ("the answers are:\n* a\n* b.\n\nThis ends it.", ["a", "b"]),
+        ("the answers are 3 and 5.", ["3 and 5"]),
+    ],
+)
+def test_closing_answers(closing, answers):
+    assert final_answers(f"Therefore, the answer is 7. Hmm.\nThus, {closing}") == answers
+
+
+@pytest.mark.parametrize(
+    "closing",
+    [
+        "the answer is 2. The other root is rejected.",
+        "the answer is $3$. So the triangle is isosceles.",
+        "the answer is: $x = 3$\nor $x = 5$",
+        "the answer is:\n- 5",  # a list of one, or a minus
+        "the answer is <image3>\n\nThat is the drawing.",
+        "the answer is as follows:\n- a\n- b",
+        "the answers are:\n1. $3$. See above.\n2. $4$.",
+        "the answers are: (1) 3; (2) see <image2>.",
+        "the answer is",
+    ],
+)
+def test_no_answer_is_taken_where_its_end_is_unclear(closing):
+    assert final_answers(f"Therefore, {closing}") == []
+
+
+def test_without_a_closing_sentence_there_is_no_answer():
     assert final_answers("The answer is near.") == [] and final_answers("") == []
