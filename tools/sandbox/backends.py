@@ -16,17 +16,21 @@
 from __future__ import annotations
 
 import asyncio
+import mmap
 import threading
 from typing import Protocol
 
 from tools.errors import ToolInfrastructureError
 from tools.images import encoded_image
+from tools.sandbox.inside.walls import DISK_FILES
 from tools.sandbox.jail import IsolationError
 from tools.sandbox.options import PythonOptions
 from tools.sandbox.pool import Pool, get_pool
 from tools.sandbox.runtime import PackageMissing
 from tools.sandbox.session import CellResult, Interpreter, InterpreterEnded
 from tools.sandbox.syscalls import SeccompMissing
+
+MAX_ATTEMPTS = 3  # interpreters in a row that end before they run anything
 
 
 class Backend(Protocol):
@@ -74,22 +78,30 @@ class LocalBackend:
 
     def _run(self, pool: Pool, code: str, earlier: list[str], images: list) -> CellResult:
         with self._lock:
-            result = None
-            while result is None:
+            for _ in range(MAX_ATTEMPTS):
                 try:
-                    result = self._attempt(pool, code, earlier, images)
+                    return self._attempt(pool, code, earlier, images)
                 except InterpreterEnded:  # for somebody else's sake, right before this cell
                     continue
-            return result
+            raise ToolInfrastructureError(
+                f"{MAX_ATTEMPTS} Python interpreters in a row ended before they ran anything (out of memory?)",
+                "sandbox",
+            )
 
     def _attempt(self, pool: Pool, code: str, earlier: list[str], images: list) -> CellResult:
         fresh = self._interpreter is None or not self._interpreter.alive
         if fresh:
+            self._images_sent = 0
+        new = [encoded_image(image) for image in images[self._images_sent :]]
+        if self._options.isolation != "none":  # then the disk is in memory and the trajectory's own
+            pages = sum(len(data) // mmap.PAGESIZE + 1 for _, data in new)
+            if pages * mmap.PAGESIZE > self._options.disk_mb << 20 or len(new) >= DISK_FILES:
+                raise self._images_do_not_fit()
+        if fresh:
             try:
-                self._interpreter, self._images_sent = pool.take(), 0
+                self._interpreter = pool.take()
             except (IsolationError, PackageMissing, SeccompMissing) as error:
                 raise ToolInfrastructureError(str(error), "sandbox") from error
-        new = [encoded_image(image) for image in images[self._images_sent :]]
         result = self._interpreter.run([*earlier, code] if fresh else [code], new, self._options.code_timeout_s)
         if result.ended == "died" and not pool.running():
             raise ToolInfrastructureError("the Python sandbox ended while code was running", "sandbox")
@@ -97,13 +109,16 @@ class LocalBackend:
             self._images_sent = len(images)
         elif fresh:
             self._interpreter.close()
-            raise ToolInfrastructureError(
-                f"the conversation's images do not fit disk_mb={self._options.disk_mb}", "disk"
-            )
+            if self._options.isolation == "none":
+                raise self._images_do_not_fit()
+            return CellResult(ended="died")  # they do fit: no interpreter of ours says this, a cell has said it
         pool.used(self._interpreter)
         if self._closed:
             self._interpreter.close()
         return result
+
+    def _images_do_not_fit(self) -> ToolInfrastructureError:
+        return ToolInfrastructureError(f"the conversation's images do not fit disk_mb={self._options.disk_mb}", "disk")
 
     def close(self) -> None:
         """See `Backend`."""

@@ -134,16 +134,18 @@ def jail_command(config: JailConfig) -> list[str]:
     command += ["--as-pid-1"]
     for name, value in (environment() | {"PYTHONPATH": runtime.SITE}).items():
         command += ["--setenv", name, value]
+    visible = [*runtime.system_libraries(), *python_files]
     # else bubblewrap gives these folders the host's permissions, or 700, and root's interpreters are not root
-    folders = [parent for path in python_files for parent in reversed(path.parents[:-1])]
-    for folder in dict.fromkeys([*folders, Path("/opt"), Path(runtime.SITE), Path("/usr"), Path("/etc")]):
-        command += ["--perms", "0755", "--dir", str(folder)]
-    for path in (*runtime.system_libraries(), *python_files):
+    folders = [parent for path in visible for parent in reversed(path.parents[:-1])]
+    for folder in dict.fromkeys([*folders, Path("/opt"), Path(runtime.SITE)]):
+        if not folder.is_symlink():
+            command += ["--perms", "0755", "--dir", str(folder)]
+    for path in visible:
         if path.is_symlink() and path.parent == Path("/"):  # /lib -> usr/lib
             command += ["--symlink", os.readlink(path), str(path)]
         else:
             command += ["--ro-bind", str(path), str(path)]
-    for path in runtime.hidden_site_packages():
+    for path in runtime.hidden_site_packages(visible):
         command += ["--tmpfs", str(path), "--remount-ro", str(path)]
     for name, path in runtime.package_files(config.packages).items():
         command += ["--ro-bind", str(path), f"{runtime.SITE}/{name}"]

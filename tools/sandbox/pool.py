@@ -27,6 +27,7 @@ import struct
 import tempfile
 import threading
 import time
+import weakref
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
@@ -34,7 +35,7 @@ from tools.errors import ToolInfrastructureError
 from tools.sandbox import probe
 from tools.sandbox.inside import wire
 from tools.sandbox.jail import IsolationError, JailConfig, bubblewrap_version, start_zygote
-from tools.sandbox.session import Interpreter, has_ended
+from tools.sandbox.session import Interpreter, forget_all, has_ended
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +61,8 @@ class Pool:
         self.checks: list[probe.Wall] = []  # what the probe has shown
         self._background = ThreadPoolExecutor(max_workers=1, thread_name_prefix="python-spares")
         self._ready: deque[Interpreter] = deque()
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # the zygote's start and end, and the spares
+        self._idle_lock = threading.Lock()  # after every cell: it must not wait for a start
         self._control: socket.socket | None = None
         self._process = None
         self._log = None
@@ -68,6 +70,7 @@ class Pool:
         self.closed = False
         self._owner = os.getpid()
         atexit.register(self.close)
+        _living.add(self)
 
     # ---------------------------------------------------------------- zygote
 
@@ -110,7 +113,7 @@ class Pool:
                 "the python tool runs code of the model UNISOLATED (isolation: none): it can do what you can"
             )
             return
-        interpreter = self._fork()
+        interpreter = self._fork(self._control)
         try:
             self.checks = probe.probe_walls(interpreter, self.config.limits)
         finally:
@@ -121,17 +124,21 @@ class Pool:
         logger.info(f"python sandbox: {bubblewrap_version()}; walls: {', '.join(wall.name for wall in self.checks)}")
 
     def _said(self) -> str:
-        if self._log is None:
+        try:
+            log = self._log.fileno()  # its position is the zygote's, too, which writes there
+            data = os.pread(log, 2000, max(0, os.fstat(log).st_size - 2000))
+        except (AttributeError, ValueError, OSError):  # not started, or closed just now
             return ""
-        self._log.seek(0)
-        return self._log.read()[-2000:].decode(errors="replace").strip()[-500:]
+        return data.decode(errors="replace").strip()[-500:]
 
     def _stop(self) -> None:
         for interpreter in self._ready:
             interpreter.close()
         self._ready.clear()
         if self._control is not None:
-            self._control.close()
+            # closed with the last reference: a thread may be forking, and a closed file's number is soon another's
+            with contextlib.suppress(OSError):
+                self._control.shutdown(socket.SHUT_RDWR)
             self._control = None
         if self._process is not None:
             try:
@@ -149,12 +156,13 @@ class Pool:
 
     # ---------------------------------------------------------- interpreters
 
-    def _fork(self) -> Interpreter:
+    def _fork(self, control: socket.socket) -> Interpreter:
+        """One more interpreter of the zygote behind `control`. Takes milliseconds and no lock: several may be built."""
         ours, theirs = socket.socketpair()
         try:
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
             with theirs:
-                socket.send_fds(self._control, [b"f"], [theirs.fileno()])
+                socket.send_fds(control, [b"f"], [theirs.fileno()])
             ours.settimeout(FORK_SECONDS)
             # the kernel says who is there: its pid as the host sees it
             _, ancillary, _, _ = ours.recvmsg(1, socket.CMSG_SPACE(_CREDENTIALS.size), socket.MSG_PEEK)
@@ -163,7 +171,7 @@ class Pool:
                 raise ToolInfrastructureError(f"the Python sandbox cannot be built: {header['failed']}", "sandbox")
             pids = [_CREDENTIALS.unpack(data)[0] for _, kind, data in ancillary if kind == socket.SCM_CREDENTIALS]
             own_disks = self.config.isolation != "none"
-            return Interpreter(ours, pids[0], self.config.limits, own_disks, self._control)
+            return Interpreter(ours, pids[0], self.config.limits, own_disks, control)
         except ToolInfrastructureError:
             ours.close()
             raise
@@ -188,31 +196,37 @@ class Pool:
                 if interpreter.alive:
                     break
             else:
-                try:
-                    interpreter = self._fork()
-                except ToolInfrastructureError:
-                    if self.running():
+                interpreter = None
+            control = self._control
+        if interpreter is None:
+            try:
+                interpreter = self._fork(control)
+            except ToolInfrastructureError:
+                with self._lock:
+                    if self.closed or not has_ended(control):
                         raise
                     self.start()  # it ended just now
-                    interpreter = self._fork()
+                    control = self._control
+                interpreter = self._fork(control)
         self._refill()
         return interpreter
 
     def used(self, interpreter: Interpreter) -> int:
         """Note that an interpreter has run a cell and waits for the next; returns how many others were ended for it."""
         ended = 0
-        with self._lock:
+        with self._idle_lock:
+            own = interpreter.memory()
             self._idle = {other: memory for other, memory in self._idle.items() if other.alive}
             self._idle.pop(interpreter, None)
             for other in list(self._idle):
-                taken = sum(self._idle.values()) + interpreter.memory()
+                taken = sum(self._idle.values()) + own
                 if len(self._idle) < self.max_idle and taken <= self.max_idle_mb << 20:
                     break
                 if other.close_if_idle():
                     del self._idle[other]
                     ended += 1
             if interpreter.alive:
-                self._idle[interpreter] = interpreter.memory()
+                self._idle[interpreter] = own
         return ended
 
     def _refill(self) -> None:
@@ -225,11 +239,17 @@ class Pool:
             with self._lock:
                 if self.closed or self._control is None or len(self._ready) >= self.spares:
                     return
-                try:
-                    self._ready.append(self._fork())
-                except ToolInfrastructureError as error:
-                    logger.warning(f"no spare interpreter: {error}")
-                    return
+                control = self._control
+            try:
+                interpreter = self._fork(control)
+            except ToolInfrastructureError as error:
+                logger.warning(f"no spare interpreter: {error}")
+                return
+            with self._lock:
+                if control is self._control:
+                    self._ready.append(interpreter)
+                else:  # the zygote has ended meanwhile
+                    interpreter.close()
 
     def running(self) -> bool:
         """Whether the zygote is up. Its end of the socket goes first, what runs in the jail next, bubblewrap last."""
@@ -247,9 +267,39 @@ class Pool:
         self.executor.shutdown(wait=False, cancel_futures=True)
         atexit.unregister(self.close)
 
+    def _forget(self) -> None:
+        """In a process that the host has forked: this pool is the parent's."""
+        self._lock, self._idle_lock = threading.RLock(), threading.Lock()  # somebody may have held them
+        self.closed = True
+        self._ready.clear()
+        if self._control is not None:
+            self._control.close()
 
+
+_living: weakref.WeakSet[Pool] = weakref.WeakSet()
 _pools: dict[tuple, Pool] = {}
 _pools_lock = threading.Lock()
+
+
+def _after_fork() -> None:
+    """A child that held copies of the sockets would keep the zygotes running when the host is killed."""
+    global _pools_lock
+    _pools_lock = threading.Lock()
+    forget_all()
+    for pool in list(_living):
+        pool._forget()
+
+
+def _at_exit() -> None:
+    for pool in list(_living):
+        pool.close()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+# The executors' threads are joined before atexit has its turn, and would wait for the cells that run.
+if hasattr(threading, "_register_atexit"):
+    with contextlib.suppress(RuntimeError):  # shutting down
+        threading._register_atexit(_at_exit)
 
 
 def get_pool(config: JailConfig, **options: int) -> Pool:

@@ -31,7 +31,7 @@ NAMESPACES = ("user", "pid", "mnt", "net", "ipc", "uts")
 # Tried by the interpreter. Each test returns what it has got through to, or raises.
 _QUESTIONS = """
 def _probe(address, canary, host_pid, memory_mb, disk_mb, threads):
-    import ctypes, json, mmap, os, resource, signal, socket, threading
+    import ctypes, errno, fcntl, json, mmap, os, resource, signal, socket, threading
 
     def status(name):
         return {"no_new_privs": 39, "seccomp": 21}[name], ctypes.CDLL(None).prctl
@@ -42,12 +42,17 @@ def _probe(address, canary, host_pid, memory_mb, disk_mb, threads):
 
     def writable():
         found = []
-        for folder in ("/", "/dev", "/dev/shm", "/etc", "/opt/axpo", "/usr/lib", "/proc"):
+        for folder in ("/", "/dev", "/dev/shm", "/dev/pts", "/etc", "/opt/axpo", "/usr/lib", "/proc"):
             try:
                 os.close(os.open(folder + "/probe", os.O_CREAT | os.O_WRONLY))
                 found.append(folder)
             except OSError:
                 pass
+        try:
+            os.close(os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY))
+            found.append("a new terminal")
+        except OSError:
+            pass
         return found or None
 
     def environment():
@@ -123,9 +128,24 @@ def _probe(address, canary, host_pid, memory_mb, disk_mb, threads):
             got.append("it is root")
         return got or None
 
+    def shared():
+        # without the filter each fails for another reason: there is no lease to give back, no such file
+        libc, got = ctypes.CDLL(None, use_errno=True), []
+        with open(os.__file__) as file:
+            for name, call, arguments in (
+                ("locks of files", libc.flock, (file.fileno(), fcntl.LOCK_UN)),
+                ("leases of files", libc.fcntl, (file.fileno(), 1024, fcntl.F_UNLCK)),
+                ("news of files", libc.inotify_add_watch, (-1, b"/", 1)),
+                ("writing back disks", libc.syncfs, (-1,)),
+            ):
+                ctypes.set_errno(0)
+                if call(*arguments) != -1 or ctypes.get_errno() != errno.EPERM:
+                    got.append(name)
+        return got or None
+
     answers = {}
     for question in (files, writable, environment, network, names, other_processes, processes, programs,
-                     new_namespaces, memory, many_threads, disk, privileges):
+                     new_namespaces, memory, many_threads, disk, privileges, shared):
         try:
             answers[question.__name__] = question()
         except (OSError, MemoryError, ProcessLookupError):
@@ -147,6 +167,7 @@ WALLS = {
     "memory": ("memory is limited", "limit"),
     "many_threads": ("threads are limited", "limit"),
     "disk": ("the disk is limited", "limit"),
+    "shared": ("no effect on files and disks that others use", "filter"),
     "privileges": ("no privileges, system calls are filtered", "filter"),
 }
 

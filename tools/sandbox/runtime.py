@@ -97,23 +97,39 @@ def python_files() -> tuple[Path, list[Path]]:
     executable = Path(getattr(sys, "_base_executable", None) or sys.executable).resolve()
     prefix = Path(sys.base_prefix)
     paths = [executable]
-    if prefix != Path("/usr"):  # the system's own is bound anyway
+    if prefix in (Path("/usr"), Path("/usr/local")):  # where others have files, too; its libraries are the system's
+        base = {"installed_base": sys.base_prefix, "installed_platbase": sys.base_exec_prefix}
+        paths += [Path(sysconfig.get_path(name, vars=base)) for name in ("stdlib", "platstdlib")]
+    else:
         paths.append(prefix / "lib")
         if (library := sysconfig.get_config_var("LIBDIR")) and Path(library).is_dir():
             paths.append(Path(library))
     return executable, list(dict.fromkeys(paths))
 
 
-def hidden_site_packages() -> list[Path]:
-    """Folders inside of the paths above that hold whatever else has been installed: an empty folder covers them."""
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    candidates = [Path(sys.base_prefix) / "lib" / version / name for name in ("site-packages", "dist-packages")]
-    candidates += [Path("/usr/lib/python3/dist-packages")]
-    return [path for path in candidates if path.is_dir()]
+def hidden_site_packages(visible: Iterable[Path]) -> list[Path]:
+    """Folders inside of the visible ones that hold whatever else has been installed: an empty one covers each."""
+    patterns = [f"{version}{kind}-packages" for version in ("", "python3*/") for kind in ("site", "dist")]
+    folders = [folder for folder in visible if folder.is_dir() and not folder.is_symlink()]
+    found = [path for folder in folders for pattern in patterns for path in folder.glob(pattern)]
+    return [path for path in dict.fromkeys(found) if path.is_dir()]
 
 
 def system_libraries() -> list[Path]:
-    """Shared libraries of the system: no programs, no configuration."""
-    wanted = ("/usr/lib", "/usr/lib64", "/usr/lib32", "/lib", "/lib64", "/usr/local/lib", "/usr/share/zoneinfo")
-    wanted += ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/localtime", "/nix/store")
-    return [Path(path) for path in wanted if os.path.exists(path)]
+    """Shared libraries of the system, and time zones: no programs, no configuration.
+
+    /usr/lib is much more than that wherever the C library is in a folder for its architecture, as on Debian.
+    """
+    triplet = f"{os.uname().machine}-linux-gnu"
+    found = []
+    for folder in map(Path, ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/local/lib", "/usr/local/lib64")):
+        if folder.is_symlink() and folder.parent == Path("/"):  # /lib -> usr/lib
+            found.append(folder)
+        elif (folder / "libc.so.6").exists():
+            found.append(folder)
+        elif folder.is_dir():
+            own = {triplet, sysconfig.get_config_var("MULTIARCH") or triplet}
+            found += [folder / name for name in sorted(own) if (folder / name).is_dir()]
+            found += [path for path in sorted(folder.glob("*.so*")) if path.is_file()]
+    others = ("/usr/share/zoneinfo", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/localtime", "/nix/store")
+    return found + [Path(path) for path in others if os.path.exists(path)]

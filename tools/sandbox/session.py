@@ -22,6 +22,7 @@ import signal
 import socket
 import threading
 import time
+import weakref
 from dataclasses import dataclass, field
 
 from PIL import Image
@@ -31,8 +32,17 @@ from tools.sandbox.inside import wire
 from tools.sandbox.jail import Limits
 
 GRACE_SECONDS = 2.0  # after its time is up, for a cell to say what it has printed so far
-MAX_HEADER = 4 << 20  # bytes
 MAX_COUNT = 1 << 53  # of bytes, too: a cell that prints without end drops gigabytes
+MAX_JSON_BYTE, MAX_JSON_CHARACTER = 6, 12  # of JSON: \\u0000 for a byte, two such for a character
+
+
+def max_header(limits: Limits) -> int:
+    """Bytes of the longest answer that keeps to the limits. A model may send as much nonsense; to parse it takes time.
+
+    The text printed counts in bytes, the value and the error in characters.
+    """
+    text = (MAX_JSON_BYTE + 2 * MAX_JSON_CHARACTER) * limits.output_bytes
+    return text + 2048 * limits.images + (1 << 18)  # labels; the rest is for lines of code in a traceback
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,9 @@ class InterpreterEnded(RuntimeError):
     """An interpreter was asked to run a cell after its end."""
 
 
+_interpreters: weakref.WeakSet[Interpreter] = weakref.WeakSet()
+
+
 class Interpreter:
     """One forked interpreter. Between cells it is stopped: threads that a cell has left behind do not run on."""
 
@@ -76,6 +89,7 @@ class Interpreter:
         self._signal(signal.SIGSTOP)
         self._shared = 0
         self._shared = self.memory()
+        _interpreters.add(self)
 
     def _signal(self, number: int) -> None:
         with self._end_lock, contextlib.suppress(ProcessLookupError):
@@ -85,10 +99,11 @@ class Interpreter:
     def memory(self) -> int:
         """Bytes of memory that it has taken since it was forked, files on its disks in memory included."""
         taken = -self._shared
-        with contextlib.suppress(OSError, IndexError):
-            with open(f"/proc/{self.pid}/statm") as file:
-                pages = file.read().split()
-            taken += (int(pages[1]) - int(pages[2])) * os.sysconf("SC_PAGE_SIZE")
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            with open(f"/proc/{self.pid}/status", "rb") as file:
+                lines = file.read().split(b"\nRss")[1:]
+            # what is mapped from files is everybody's; memory that could be shared is this interpreter's all the same
+            taken += sum(int(line.split()[1]) << 10 for line in lines if line.startswith((b"Anon:", b"Shmem:")))
             for folder in ("tmp", "work") if self._own_disks else ():
                 disk = os.statvfs(f"/proc/{self.pid}/root/{folder}")
                 taken += (disk.f_blocks - disk.f_bfree) * disk.f_frsize
@@ -115,7 +130,9 @@ class Interpreter:
                 request = {"cells": cells, "seconds": seconds, "suffixes": [suffix for suffix, _ in images]}
                 wire.send(self._sock, request, [data for _, data in images], deadline)
                 max_blobs = 3 * self._limits.images * self._limits.image_pixels
-                header, blobs = wire.receive(self._sock, max_header=MAX_HEADER, max_blobs=max_blobs, deadline=deadline)
+                header, blobs = wire.receive(
+                    self._sock, max_header=max_header(self._limits), max_blobs=max_blobs, deadline=deadline
+                )
                 result = _parse(header, blobs, self._limits)
             except TimeoutError:
                 self.close()
@@ -129,6 +146,14 @@ class Interpreter:
                 return CellResult(ended="died")
             self._signal(signal.SIGSTOP)
             return result
+
+    def forget(self) -> None:
+        """In a process that the host has forked: the interpreter stays the parent's, and ends with it."""
+        self._lock, self._end_lock = threading.Lock(), threading.RLock()  # somebody may have held them
+        if self.alive:
+            self.alive = False
+            os.close(self._pidfd)
+        self._sock.close()
 
     def close_if_idle(self) -> bool:
         """End it unless a cell is running; returns whether it has ended."""
@@ -149,6 +174,12 @@ class Interpreter:
                 os.close(self._pidfd)
                 with contextlib.suppress(OSError):
                     self._sock.shutdown(socket.SHUT_RDWR)  # closed with the last reference: a thread may be reading
+
+
+def forget_all() -> None:
+    """`Interpreter.forget` for all; else a copy of the sockets would keep them alive when the host is killed."""
+    for interpreter in list(_interpreters):
+        interpreter.forget()
 
 
 def is_readable(file) -> bool:

@@ -25,7 +25,7 @@ ENVIRONMENT, PROCESSES = "no view of the host's environment", "no view of the ho
 NETWORK, NAMES = "no network", "no name service"
 FORKS, PROGRAMS, NEW = "no new processes", "no programs", "no new namespaces"
 MEMORY, THREADS, DISK = "memory is limited", "threads are limited", "the disk is limited"
-PRIVILEGES = "no privileges, system calls are filtered"
+PRIVILEGES, SHARED = "no privileges, system calls are filtered", "no effect on files and disks that others use"
 
 STOPPED, ENDED, HUNG = "was stopped after 2 s", "the interpreter ended", "did not stop after 2 s"
 
@@ -97,6 +97,15 @@ READING = [
          "until = time.monotonic() + 1\nprivate = {'shadow', 'id_rsa', '.bash_history', 'pyvenv.cfg'}\n"
          "for top, _, files in os.walk('/'):\n    if time.monotonic() > until: break\n"
          "    if private & set(files): print('ESCAPED', top)\nprint('end')", "end"),
+    Case("programs and data of the host's packages", "jail", (FILES,),
+         "names = {'node_modules', 'firmware', 'systemd', 'apt', 'dpkg', 'git-core', 'postgresql', 'jvm', 'openssh'}\n"
+         "for folder in ('/usr/lib', '/usr/local/lib', '/lib', '/usr/share'):\n"
+         "    if os.path.isdir(folder) and not os.path.exists(folder + '/libc.so.6'):\n"
+         "        if names & set(os.listdir(folder)): print('ESCAPED', os.listdir(folder))\nprint('end')", "end"),
+    Case("packages installed for the system's Python", "jail", (FILES,),
+         "import glob\nfound = [f for p in ('/usr/lib', '/usr/lib64', '/usr/local/lib', sys.base_prefix + '/lib')\n"
+         "         for k in ('dist', 'site') for f in glob.glob(f'{p}/python3*/{k}-packages/*')]\n"
+         "print('ESCAPED' if found else 'none', found[:3])", "none"),
     Case("environment", "jail", (ENVIRONMENT,),
          "env = ctypes.POINTER(ctypes.c_char_p).in_dll(libc, 'environ')\ni = 0\n"
          "while env[i]: print(env[i]); i += 1\nprint(dict(os.environ))", "HOME"),
@@ -122,6 +131,10 @@ WRITING = [
     refused("kernel settings", "open, '/proc/sys/kernel/core_pattern', 'w'", "open, '/proc/sysrq-trigger', 'w'",
             "open, '/sys/fs/cgroup/cgroup.procs', 'w'", "open, '/proc/self/oom_score_adj', 'w'",
             "os.mkdir, '/sys/fs/cgroup/hostile'", rests_on="jail", walls=(WRITES,), says="0 -"),
+    refused("a terminal of its own or of others", "os.open, '/dev/ptmx', os.O_RDWR",
+            "os.open, '/dev/pts/ptmx', os.O_RDWR", "os.open, '/dev/pts/0', os.O_RDWR", "os.openpty",
+            "os.open, '/dev/pts/x', 66",
+            rests_on="jail", walls=(WRITES,), says="0 - FileNotFoundError ENOENT"),
     refused("device nodes and links to files outside", "os.mknod, 'x.png', 0o020666, os.makedev(1, 3)",
             "os.mknod, 'y.png', 0o060666, os.makedev(8, 0)", "os.link, os.__file__, 'z.png'",
             "os.link, '/dev/zero', 'w'",

@@ -26,6 +26,7 @@ from tests.tools.sandbox.hostile_cases import (
     PROCESS_BOMBS,
     PROCESSES,
     READING,
+    SHARED,
     STOPPED,
     WRITES,
     WRITING,
@@ -86,7 +87,7 @@ TAMPERING = [
     limited("stdout closed", "sys.stdout.close()\nos.close(1)", ""),
     limited("sys.modules cleared", "sys.modules.clear()", "", None),
     limited("modules of the interpreter changed",
-            "import interpreter\ninterpreter.Notebook.run = interpreter.os = None", ENDED),
+            "import interpreter\ninterpreter.Notebook.run = interpreter.wire = interpreter.os = None", ENDED),
     limited("answers swallowed", "import wire\nwire.send = lambda *args: None", HUNG),
     limited("all files closed", "os.closerange(0, 200)", ENDED),
     limited("traces and audit hooks", "sys.settrace(lambda *a: 1 / 0)\nsys.addaudithook(lambda *a: 1 / 0)", "", None),
@@ -164,6 +165,7 @@ CODE = [
     limited("constants that grow", "x = (((((1 << 10**6) << 10**6) << 10**6) << 10**6) << 10**6) * 0\nx", "0"),
 ]
 
+FCNTL = "{'x86_64': 72, 'aarch64': 25}[os.uname().machine]"
 SYSTEM_CALLS = [
     refused("namespaces", *(f"libc.unshare, {flag}" for flag in (0x10000000, 0x20000, 0x40000000, 0x20000000)),
             "libc.setns, 0, 0", walls=(NEW, PRIVILEGES)),
@@ -186,6 +188,19 @@ SYSTEM_CALLS = [
     refused("bpf, keys, perf, userfaultfd", *(
         f"libc.syscall, {{'x86_64': {x86}, 'aarch64': {arm}}}[os.uname().machine], 0, 0, 0, 0, 0" for x86, arm in (
             (321, 280), (250, 219), (248, 217), (249, 218), (298, 241), (323, 282), (322, 281), (175, 105)))),
+    refused("leases of files that the host opens", *(
+        f"libc.{call} os.open(os.__file__, os.O_RDONLY), ctypes.c_ulong({high} | 1024), {kind}"
+        for call in ("fcntl,", f"syscall, {FCNTL},") for high in (0, 1 << 32) for kind in (0, 1, 2)), walls=(SHARED,)),
+    refused("locks of files that others use", "__import__('fcntl').flock, os.open(os.__file__, os.O_RDONLY), 6",
+            "__import__('fcntl').flock, os.open('/opt/axpo/walls.py', os.O_RDONLY), 5",
+            "libc.fcntl, os.open(os.__file__, os.O_RDONLY), 37, struct.pack('hhqqi4x', 0, 0, 0, 0, 0)",
+            walls=(SHARED,)),
+    refused("news of what the host opens", "libc.inotify_init", "libc.inotify_init1, 0",
+            "libc.inotify_add_watch, -1, b'/', 1", "libc.fcntl, os.open('/usr/lib', os.O_RDONLY), 1026, 1",
+            "libc.fanotify_mark, -1, 0, ctypes.c_uint64(1), -1, b'/'", walls=(SHARED,)),
+    refused("what a whole machine shares", *(f"libc.syscall, {number}, -1, 0, 0, 0, 0" for number in (443, 451, 459)),
+            *(f"libc.syscall, {{'x86_64': {x86}, 'aarch64': {arm}}}[os.uname().machine], -1, 0, 0, 0, 0"
+              for x86, arm in ((206, 0), (209, 2), (162, 81))), "libc.syncfs, -1", walls=(SHARED,)),
     refused("becoming root", "os.setuid, 0", "os.setgid, 0", "os.setgroups, [0]", "os.setresuid, 0, 0, 0",
             rests_on="jail", walls=(PRIVILEGES,), says="0 - OSError EINVAL"),
     refused("clock and names", "time.clock_settime, time.CLOCK_REALTIME, time.time()", "libc.adjtimex, bytes(208)",

@@ -16,17 +16,20 @@
 import json
 import os
 import sys
+import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
-from tests.tools.sandbox.hostile_cases import PRELUDE
+from tests.tools.sandbox.hostile_cases import FORGE, PRELUDE
 from tests.tools.sandbox.more_hostile_cases import CASES, CODE
-from tests.tools.sandbox.support import REPO_ROOT, Trajectory, call, pool_of
+from tests.tools.sandbox.support import REPO_ROOT, Trajectory, call, newest, pool_of
 from tools.sandbox import pool as pools
 from tools.sandbox import probe
 from tools.sandbox.jail import IsolationError, JailConfig
 from tools.sandbox.probe import Wall
+from tools.sandbox.session import max_header
 
 pytestmark = pytest.mark.stack
 
@@ -71,6 +74,36 @@ def test_there_are_cases_of_every_kind():
     print(dict(counts), "in all", counts.total())
     assert set(counts) == {"jail", "limit", "filter", "check"} and min(counts.values()) >= 10
     assert len({case.name for case in CASES}) == len(CASES) >= 100
+
+
+def test_interpreters_share_no_open_file(tool, standing_walls):
+    """What one does to a file that the zygote had open, such as a font, another does not see."""
+    one, other = Trajectory(), Trajectory()
+    call(tool, "6", other)
+    pid = newest(pool_of(tool)).pid
+
+    def positions():
+        return {path.name: path.read_text().split()[1] for path in Path(f"/proc/{pid}/fdinfo").iterdir()}
+
+    before = positions()
+    move = "import os\nfor fd in range(3, 128):\n    try: print(os.lseek(fd, 12345, 0))\n    except OSError: pass"
+    assert "12345" in call(tool, move, one)[0].text
+    assert positions() == before
+
+
+def test_a_full_disk_that_is_none_is_no_failure_of_ours(tool, standing_walls):
+    response, metrics = call(
+        tool, FORGE + "send(answer | dict(disk_full=True))\nimport time; time.sleep(9)", Trajectory()
+    )
+    assert "the interpreter ended" in response.text and not metrics["ok"]
+
+
+def test_nonsense_of_the_longest_kind_is_refused_at_once(tool, standing_walls):
+    limits = tool.options.jail().limits
+    assert 30 * limits.output_bytes < max_header(limits) < 1 << 21
+    started = time.monotonic()
+    response, _ = call(tool, FORGE + "send(b'[' + b'[],' * (1 << 20) + b'[]]')", Trajectory())
+    assert "the interpreter ended" in response.text and time.monotonic() - started < 1.5
 
 
 def test_a_fallen_wall_keeps_the_sandbox_shut(monkeypatch, standing_walls):

@@ -96,6 +96,35 @@ SQUARE = "from PIL import Image\nim = Image.new('RGB', (64, 64), (1, 2, 3))\n"
         (SQUARE + "for _ in range(6): im.show()", "Image 3: image shown.\n(2 more images not shown)", [(64, 64)] * 4),
         (SQUARE + "im.convert('RGBA')", "Image 0: value.", [(64, 64)]),
         ("images", "<0 images: >", []),
+        (SQUARE + "[im, im.rotate(90)]", "Image 0: value.\nImage 1: value.", [(64, 64)] * 2),
+        (SQUARE + "display(im, 5)", "5\nImage 0: image shown.", [(64, 64)]),
+        (
+            SQUARE + "im.save('x.png'); im.save('e.ppm'); im.save('f.jp2')",
+            "file e.ppm.\nImage 2: file f.jp2.",
+            [(64, 64)] * 3,
+        ),
+        (SQUARE + "import os; os.makedirs('a/b'); im.save('a/b/c.png')", "Image 0: file c.png.", [(64, 64)]),
+        ("plt.show()\n".join([PLOT] * 3), "Image 2: figure.", [(192, 96)] * 3),
+        ("plt.show()\n".join([PLOT] * 7), "Image 3: figure.\n(3 more images not shown)", [(192, 96)] * 4),
+        *(
+            (PLOT + f"plt.show(); {end}", "Image 0: figure.", [(192, 96)])
+            for end in ("plt.close()", "plt.close('all')", "plt.clf()", "plt.figure()", "None")
+        ),
+        (PLOT + "plt.gcf().show(); plt.show()", "Image 0: figure.", [(192, 96)]),
+        (PLOT + "plt.pause(0.001); plt.plot([3]); plt.pause(0.001)", "Image 0: figure.", [(192, 96)]),
+        *(
+            (PLOT + f"import io, os; plt.savefig({file})", "Image 0: figure.", [(192, 96)])
+            for file in ("'a.pdf'", "'a.svg'", "io.BytesIO()", "'a.data', format='png'")
+        ),
+        *(
+            (PLOT + f"import os; os.mkdir('d'); plt.savefig('{file}'); {end}", "Image 0: file a.png.", [(192, 96)])
+            for file in ("a.png", "a", "d/a.png", "/tmp/a.png")
+            for end in ("None", "plt.show()", "plt.close()")
+        ),
+        (PLOT + "plt.savefig('a.png'); os = __import__('os'); os.remove('a.png')", "Image 0: figure.", [(192, 96)]),
+        (PLOT + "plt.savefig('a.png'); plt.plot([3]); plt.show()", "figure.\nImage 1: file a.png.", [(192, 96)] * 2),
+        (PLOT + "plt.plot([5])", "Image 0: figure.", [(192, 96)]),
+        (PLOT + "plt.subplots(2, 2, figsize=(2, 1))[1]", "Image 1: figure.", [(192, 96)] * 2),
     ],
 )
 def test_what_a_cell_draws_is_handed_back(tool, code, says, sizes):
@@ -118,6 +147,96 @@ def test_only_what_is_new_is_shown(tool):
     assert "file a.png" in say(tool, SQUARE + "im.save('a.png')", trajectory)
     assert say(tool, "1", trajectory) == "1"
     assert "file a.png" in say(tool, "im.rotate(90).save('a.png')", trajectory)
+
+
+EMPTY = "(1 more image not shown)"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "images[0].crop((50, 50, 50, 80))",
+        "images[0].crop((50, 50, 50, 80)).show()",
+        "display(images[0].crop((50, 50, 50, 80)))",
+        "import matplotlib.pyplot as plt\nplt.figure(figsize=(0.001, 0.001)); plt.show()",
+        "import matplotlib.pyplot as plt\nplt.figure(figsize=(0.001, 0.001))",
+    ],
+)
+def test_an_empty_image_is_a_line_of_text(tool, code):
+    trajectory = Trajectory(message(picture(96, 64)))
+    say(tool, "k = 1", trajectory)
+    assert say(tool, code, trajectory).endswith("ValueError: the image is empty\n" + EMPTY)
+    assert say(tool, "k", trajectory) == "1"
+
+
+def test_what_is_shown_is_how_it_was_at_that_time(tool):
+    draw = "im.show(); im.paste((9, 9, 9), (0, 0, 64, 64)); im"
+    response, _ = call(tool, SQUARE + draw, Trajectory())
+    assert response.text == "Image 0: image shown.\nImage 1: value."
+    assert [image.getpixel((5, 5)) for image in response.image] == [(1, 2, 3), (9, 9, 9)]
+
+
+def test_the_folder_a_cell_is_in_changes_nothing(tool):
+    trajectory = Trajectory(message(picture(96, 64)))
+    assert say(tool, SQUARE + "import os; os.chdir('/tmp'); im.save('b.png')", trajectory) == "Image 1: file b.png."
+    for folder in ("/work", "/tmp", "/"):
+        assert say(tool, f"os.chdir('{folder}')", trajectory) == "(no output)"
+    assert say(tool, "os.rename('/tmp/b.png', '/tmp/c.png')", trajectory) == "(no output)"
+    assert say(tool, "os.link('/tmp/c.png', '/tmp/d.png'); im.save('/tmp/d.png')", trajectory).count("Image") == 1
+
+
+@pytest.mark.parametrize(
+    "make, pixel, note",
+    [
+        ("np.full((64, 64), 25700, 'uint16')", 100, ", 0 is black and 65535 white"),
+        ("np.full((64, 64), 200, 'uint16')", 200, ""),
+        ("np.full((64, 64), 0.6, 'float32')", 153, ", 0 is black and 1 white"),
+        ("np.full((64, 64), 77, 'float32')", 77, ""),
+        ("np.full((64, 64), np.nan, 'float32')", 0, ""),
+        ("np.arange(-32, 32, dtype='int32').repeat(64).reshape(64, 64)", 20, ", -32 is black and 31 white"),
+    ],
+)
+def test_deep_images_are_scaled_not_cut_off(tool, make, pixel, note):
+    code = f"import numpy as np\nfrom PIL import Image\nImage.fromarray({make})"
+    response, _ = call(tool, code, Trajectory())
+    assert response.text == f"Image 0: value{note}."
+    assert response.image[0].getpixel((5, 5)) == (pixel,) * 3
+
+
+def test_images_and_their_paths_are_there_in_every_cell(tool):
+    trajectory = Trajectory(message(picture(96, 64), picture(32, 32)))
+    for code in ("images = image_paths = 7", "del images, image_paths", "image_paths.clear()"):
+        say(tool, code, trajectory)
+        assert say(tool, "len(images), image_paths", trajectory) == "(2, ['/work/image_0.png', '/work/image_1.png'])"
+    say(tool, "images[0].paste((9, 9, 9), (0, 0, 96, 64))", trajectory)
+    assert say(tool, "images[0].getpixel((0, 0))", trajectory) == "(9, 9, 9)"
+
+
+@pytest.mark.parametrize(
+    "obstacle",
+    [
+        "os.makedirs('image_0.png/deep'); open('image_0.png/file', 'w')",
+        "os.mkfifo('image_0.png')",
+        "os.symlink('/work/other', 'image_0.png')",
+        "open('image_0.png', 'w').write('x'); os.chmod('image_0.png', 0)",
+    ],
+)
+def test_what_is_in_the_way_of_an_image_is_removed(tool, obstacle):
+    trajectory = Trajectory()
+    say(tool, f"import os; {obstacle}; None", trajectory)
+    trajectory.messages.append(message(picture(96, 64)))
+    assert say(tool, "images[0].size, open(image_paths[0], 'rb').read(4)[1:]", trajectory) == "((96, 64), b'PNG')"
+
+
+def test_too_many_open_files_are_no_full_disk(tool):
+    trajectory = Trajectory()
+    fill = "held = []\ntry:\n    while True: held.append(open('/dev/null'))\nexcept OSError: pass"
+    say(tool, fill, trajectory)
+    trajectory.messages.append(message(picture(96, 64)))
+    text = say(tool, "images[0].size", trajectory)
+    assert text == "Note: image_paths[0] cannot be written: Too many open files\n(96, 64)"
+    say(tool, "for file in held: file.close()", trajectory)
+    assert say(tool, "open(image_paths[0], 'rb').read(4)[1:]", trajectory) == "b'PNG'"
 
 
 def test_limits_on_images():

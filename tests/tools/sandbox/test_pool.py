@@ -45,20 +45,6 @@ from tools.trajectory import PastCall, past_calls
 pytestmark = pytest.mark.stack
 
 
-@pytest.fixture
-def own():
-    """Tools with a pool of their own."""
-    tools = []
-
-    def make(**options):
-        tools.append(load(**{"code_timeout_s": 2.0, "max_output_chars": 500 + len(tools), **options}))
-        return tools[-1]
-
-    yield make
-    for tool in tools:
-        pool_of(tool).close()
-
-
 # ---------------------------------------------------------------- variables
 
 

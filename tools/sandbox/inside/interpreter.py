@@ -15,37 +15,37 @@
 
 from __future__ import annotations
 
-import ast
 import builtins
 import fcntl
 import io
-import linecache
 import os
 import signal
 import socket
 import sys
 import time
-import traceback
 import types
 
+import libraryhooks
 import pictures
 import wire
+from cellcode import CellTimeout, describe, run_code
+from imagelist import ImageList
 
-MAX_FRAMES = 6
-
-
-class CellTimeout(BaseException):
-    """Raised inside of a cell whose time is up; no `except Exception` holds it."""
+CUT = "\n... (cut) ...\n"
 
 
 class _Output(io.RawIOBase):
-    """File descriptor of a file in memory that takes `limit` bytes for each cell and drops the rest."""
+    """Keeps the first and the last half of `limit` bytes of each cell; the middle is dropped.
+
+    The first half goes to a file in memory, where the file descriptors 1 and 2 lead, too: what C code prints comes
+    along. The last half waits in a buffer.
+    """
 
     def __init__(self, file: int, limit: int):
         super().__init__()
-        self._file = file
-        self._limit, self._taken, self.dropped = limit, 0, 0
-        for fd in (1, 2):  # what C code prints comes along
+        self._file, self._half = file, limit // 2
+        self._taken, self._size, self._end = 0, 0, bytearray()
+        for fd in (1, 2):
             os.dup2(self._file, fd)
 
     def writable(self) -> bool:
@@ -55,25 +55,40 @@ class _Output(io.RawIOBase):
         """Stay open: a cell may close or drop the stream in front of it."""
 
     def write(self, data) -> int:
+        data = memoryview(data).cast("B")
         size = len(data)
-        kept = max(0, min(size, self._limit - self._taken))
+        kept = max(0, min(size, self._half - self._taken))
         if kept:
+            self._taken += kept
             try:
-                os.write(self._file, bytes(data[:kept]))
+                kept = os.write(self._file, data[:kept])
             except OSError:  # C code has filled the file
                 kept = 0
-        self._taken += kept
-        self.dropped += size - kept
+        if kept < size:
+            self._taken = self._half  # what comes from now on stands behind this
+            self._size += size - kept
+            self._end += data[max(kept, size - self._half) :]
+            if len(self._end) > 2 * self._half:
+                del self._end[: -self._half]
         return size
 
     def take(self) -> tuple[str, int]:
-        """The text since the last time, and how many bytes were dropped."""
+        """The text since the last time, with a mark where its middle is missing, and how many bytes are."""
         size = os.fstat(self._file).st_size
-        data = os.pread(self._file, self._limit, 0)
-        dropped = self.dropped + size - len(data)
+        start = os.pread(self._file, self._half, 0)
+        behind = max(len(start), size - self._half)  # of what C code has printed the end as well
+        end = bytes(os.pread(self._file, self._half, behind) + self._end)[-self._half :]
+        dropped = size + self._size - len(start) - len(end)
         os.ftruncate(self._file, 0)
-        self._taken = self.dropped = 0
-        return data.decode("utf-8", "backslashreplace"), dropped
+        self._taken, self._size = 0, 0
+        self._end.clear()
+        if dropped == 0:
+            return (start + end).decode("utf-8", "backslashreplace"), 0
+        return _decoded(start) + CUT + _decoded(end), dropped
+
+
+def _decoded(data: bytes) -> str:
+    return data.decode("utf-8", "backslashreplace")
 
 
 class Notebook:
@@ -81,30 +96,26 @@ class Notebook:
 
     def __init__(self, limits: dict, output: int):
         self._limits = limits
+        self._home = os.getcwd()
         self._module = types.ModuleType("__main__")
-        self._images = pictures.ImageList()
-        self._module.__dict__.update(images=self._images, image_paths=self._images.paths, __builtins__=builtins)
+        self._images = ImageList()
+        self._module.__dict__.update(display=pictures.display, __builtins__=builtins)
         sys.modules["__main__"] = self._module
         self._count = 0
         self._output = _Output(output, limits["output_bytes"])
-        self._stream()
+        self._start()
 
-    def _stream(self) -> None:
-        """Give print its place back, whatever the last cell has put there."""
+    def _start(self) -> None:
+        """Give print, input and the conversation's images their places back, whatever the last cell has put there."""
         sys.stdout = sys.stderr = io.TextIOWrapper(
             self._output, encoding="utf-8", errors="backslashreplace", write_through=True
         )
+        sys.stdin = io.TextIOWrapper(io.BytesIO())  # exit() closes it
+        self._module.__dict__.update(images=self._images, image_paths=self._images.paths())
 
     def add_images(self, images: list[tuple[str, bytes]]) -> bool:
         """Write the images of the conversation that are new since the last cell to the disk: all, or none and False."""
-        before = len(self._images)
-        try:
-            for suffix, data in images:
-                self._images.add(suffix, data)
-        except OSError:
-            self._images.keep(before)
-            return False
-        return True
+        return self._images.add(images)
 
     def run(self, code: str, seconds: float, silent: bool = False) -> tuple[dict, list[bytes]]:
         """Run one cell.
@@ -114,50 +125,45 @@ class Notebook:
             None), `timed_out`, `images` (label, width, height), `skipped_images`; and their RGB bytes.
         """
         self._count += 1
-        self._stream()
-        pictures.start_cell()
+        name = f"<cell {self._count}>"
+        self._start()
+        pictures.start_cell(self._limits, silent, self._home)
+        limit = self._limits["output_bytes"]
         result = {"value": None, "error": None, "timed_out": False, "images": [], "skipped_images": 0}
-        value = None
+        value, drawing = None, False
         try:
             try:
                 # the alarm may come at any point between these lines: the outer `try` is for that
                 signal.signal(signal.SIGALRM, _raise_timeout)
                 signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
-                value = self._execute(code)
+                value, quiet = run_code(code, name, self._module.__dict__)
+                if quiet:
+                    value = None
                 if value is not None and not silent and not pictures.is_picture(value):
-                    result["value"] = _shorten(repr(value), self._limits["output_bytes"])
+                    drawing = pictures.is_drawing(value)
+                    result["value"] = _shorten(repr(value), limit)
             except CellTimeout:
                 raise
-            except SystemExit:
-                pass
             except BaseException as error:
-                result["error"] = _shorten(short_traceback(error), self._limits["output_bytes"])
+                result["error"] = _shorten(describe(error, name), limit) or None
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)
         except CellTimeout as error:
             signal.setitimer(signal.ITIMER_REAL, 0)
             result["timed_out"] = True
-            result["error"] = short_traceback(error)
+            result["error"] = _shorten(describe(error, name), limit)
         found, blobs, skipped = [], [], 0
         try:
-            found, blobs, skipped = pictures.collect(value, self._limits, silent)
+            found, blobs, skipped = pictures.collect(value)
         except BaseException as error:
-            result["error"] = result["error"] or short_traceback(error)
+            result["error"] = result["error"] or _shorten(describe(error, name), limit)
         result["images"], result["skipped_images"] = found, skipped
+        if drawing and found:
+            result["value"] = None
         result["stdout"], result["dropped"] = self._output.take()
+        if problems := self._images.problems():
+            result["stdout"] += "".join(f"Note: {problem}\n" for problem in problems[:3])
         return result, blobs
-
-    def _execute(self, code: str):
-        name = f"<cell {self._count}>"
-        linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
-        tree = ast.parse(code, name)
-        last = None
-        if tree.body and isinstance(tree.body[-1], ast.Expr):
-            last = ast.Expression(tree.body.pop().value)
-        exec(compile(tree, name, "exec"), self._module.__dict__)
-        if last is None:
-            return None
-        return eval(compile(last, name, "eval"), self._module.__dict__)
 
 
 def _raise_timeout(signum, frame):
@@ -165,28 +171,13 @@ def _raise_timeout(signum, frame):
 
 
 def _shorten(text: str, limit: int) -> str:
+    text = str.__str__(text)  # not a class of the model's
     return text if len(text) <= limit else text[: limit // 2] + " ... " + text[-limit // 2 :]
-
-
-def short_traceback(error: BaseException) -> str:
-    """The error and the lines of the model's own code that led to it."""
-    if isinstance(error, SyntaxError):
-        where = f"line {error.lineno}: {(error.text or '').strip()}\n" if error.lineno else ""
-        return f"{where}{type(error).__name__}: {error.msg}"
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith("<cell ")]
-    lines = [f"line {f.lineno}: {f.line}" for f in frames[-MAX_FRAMES:]]
-    if len(frames) > MAX_FRAMES:
-        lines.insert(0, f"... {len(frames) - MAX_FRAMES} more lines ...")
-    try:
-        message = str(error)
-    except BaseException:
-        message = "?"
-    return "\n".join([*lines, f"{type(error).__name__}: {message}" if message else type(error).__name__])
 
 
 def prepare() -> None:
     """Once in the zygote: what every interpreter would have to do again."""
-    pictures.prepare()
+    libraryhooks.prepare()
 
 
 def output_file() -> int:
@@ -204,8 +195,11 @@ def serve(sock: socket.socket, limits: dict, output: int) -> None:
     """
     null = os.open("/dev/null", os.O_RDWR)
     os.dup2(null, 0)
-    if "numpy" in sys.modules:  # random itself is seeded anew at a fork
-        sys.modules["numpy"].random.seed(int.from_bytes(os.urandom(4), "little"))
+    for name in ("numpy.random", "sympy.core.random"):  # random itself is seeded anew at a fork
+        if name in sys.modules:
+            sys.modules[name].seed(int.from_bytes(os.urandom(4), "little"))
+    sys.argv[:], sys.orig_argv[:] = [""], [""]  # the zygote's: not for a cell's argparse
+    sys.path[:] = [os.getcwd(), *(path for path in sys.path if path != os.path.dirname(os.path.abspath(__file__)))]
     notebook = Notebook(limits, output)
     wire.send(sock, {"ready": True})
     while True:

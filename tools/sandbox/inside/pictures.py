@@ -11,59 +11,23 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Images on their way into a cell (those of the conversation) and out of it (figures, files, values)."""
+"""Images on their way out of a cell: what it shows, displays or saves, figures that it leaves open, and values."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import math
 import os
+import stat
 import sys
-from collections.abc import Sequence
+import weakref
 
 from PIL import Image
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-
-_shown: list = []  # images that the cell has shown with Image.show()
-_saved_figures: set[int] = set()
-_files_before: dict[str, tuple] = {}
-
-
-class ImageList(Sequence):
-    """`images[i]`: the conversation's images as the model sees them, RGB, decoded when first used."""
-
-    def __init__(self):
-        self.paths: list[str] = []
-        self._folder = os.getcwd()  # a cell may go elsewhere
-        self._open: dict[int, Image.Image] = {}
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index):
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        index = range(len(self))[index]
-        if index not in self._open:
-            self._open[index] = as_rgb(Image.open(self.paths[index]))
-        return self._open[index]
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} images: {', '.join(self.paths)}>"
-
-    def add(self, suffix: str, data: bytes) -> None:
-        """Write one more image to the disk."""
-        path = os.path.join(self._folder, f"image_{len(self.paths)}{suffix}")
-        self.paths.append(path)
-        with open(path, "wb") as file:
-            file.write(data)
-
-    def keep(self, count: int) -> None:
-        """Forget all images but the first ones."""
-        for path in self.paths[count:]:
-            with contextlib.suppress(OSError):
-                os.unlink(path)
-        del self.paths[count:]
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2", ".j2k", ".ico", ".tga")
+SUFFIXES += (".ppm", ".pgm", ".pbm", ".pnm")
+MAX_FILES, MAX_DEPTH = 8192, 16  # of what is looked through on the disk
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
@@ -74,55 +38,213 @@ def as_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def prepare() -> None:
-    """Make show() and savefig() leave a trace instead of looking for a screen."""
-    Image.Image.show = lambda self, *args, **kwargs: _shown.append(self)
-    Image.MAX_IMAGE_PIXELS = None  # a large image of the conversation is no bomb, and memory is limited anyway
-    try:
-        import matplotlib.figure
-        import matplotlib.pyplot as plt
-    except ImportError:
-        return
-    savefig = matplotlib.figure.Figure.savefig
-
-    def remembering(self, *args, **kwargs):
-        result = savefig(self, *args, **kwargs)
-        _saved_figures.add(id(self))
-        return result
-
-    matplotlib.figure.Figure.savefig = remembering
-    plt.show = lambda *args, **kwargs: None  # an open figure is shown at the end of the cell
-    figure, axes = plt.subplots()  # finds and loads the fonts
-    axes.set_title("$x$")
-    _render(figure)
-    plt.close("all")
+def _as_bytes(image: Image.Image) -> tuple[Image.Image, str]:
+    """An image of at most 8 bits a channel, and a note where its values had to be scaled; Pillow would cut them off."""
+    if image.mode != "F" and not image.mode.startswith("I"):
+        return image, ""
+    deep = image.convert("I") if image.mode.startswith("I;") else image
+    low, high = deep.getextrema()
+    fractions = deep.mode == "F" and 0 <= low <= high <= 1
+    if not (math.isfinite(low) and math.isfinite(high)) or (0 <= low <= high <= 255 and not fractions):
+        return deep.convert("L"), ""  # bytes in a larger type
+    if fractions:
+        low, high = 0, 1
+    elif deep.mode == "I" and 0 <= low <= high <= 65535:
+        low, high = 0, 65535
+    scale = 255 / ((high - low) or 1)
+    deep = deep.convert("F").point(lambda value: value * scale - low * scale).convert("L")
+    return deep, f", {low:g} is black and {high:g} white"
 
 
-def _image_files() -> dict[str, tuple]:
-    found = {}
-    for folder in (".", "/tmp"):
+class _Cell:
+    """What one cell has handed out so far: pixels, not references, so that it may go on drawing."""
+
+    def __init__(self, limits: dict, silent: bool, folders: dict[str, int], known: dict | None = None):
+        self._limits, self._silent, self._folders = limits, silent, folders
+        self.found: list[tuple[list, bytes]] = []  # label, width, height; RGB
+        self.skipped = 0
+        self.saved: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()  # figure -> paths it was saved to
+        self.has_shown = False  # a figure
+        files = {} if silent else _image_files(folders)
+        self.files = (known or {}) if files is None else files
+
+    def take(self, label: str, make, unlike: int = 0) -> None:
+        """Add the image that `make` returns, or count it, unless one of the first `unlike` ones looks the same."""
+        if self._silent:
+            return
+        if len(self.found) >= self._limits["images"]:
+            self.skipped += 1
+            return
         try:
-            entries = [e for e in os.scandir(folder) if e.name.lower().endswith(SUFFIXES)]
-            for entry in entries:
-                if entry.is_file(follow_symlinks=False):
-                    stat = entry.stat(follow_symlinks=False)
-                    found[entry.path] = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
-        except OSError:
-            continue
+            image, note = self._fitted(make())
+            data = image.tobytes()
+            if not data or len(data) != 3 * image.width * image.height:
+                raise ValueError("the image is empty")
+            if not any(data == other for _, other in self.found[:unlike]):
+                self.found.append(([label + note, image.width, image.height], data))
+        except Exception as error:
+            self.skipped += 1
+            with contextlib.suppress(Exception):  # print is the cell's
+                print(f"{label}: {type(error).__name__}: {str(error)[:200]}")
+
+    def _fitted(self, image: Image.Image) -> tuple[Image.Image, str]:
+        """RGB of at most `limits["image_pixels"]`."""
+        if image.width == 0 or image.height == 0:
+            raise ValueError("the image is empty")
+        image, note = _as_bytes(image)
+        limit = self._limits["image_pixels"]
+        scale = (limit / (image.width * image.height)) ** 0.5
+        if scale < 1:
+            size = (max(1, int(image.width * scale)), max(1, int(image.height * scale)))
+            if size[0] * size[1] > limit:  # a line of one pixel
+                raise ValueError("too long and thin")
+            image = as_rgb(image).resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+        return as_rgb(image), note
+
+    def figure(self, figure, unlike: int = 0) -> None:
+        """Take a figure, unless the cell has saved it as it is to a file that is shown."""
+        if figure.stale or not any(map(self._is_new, self.saved.get(figure, ()))):
+            self.take("figure", lambda: render(figure), unlike)
+
+    def _is_new(self, path: str) -> bool:
+        with contextlib.suppress(OSError):
+            folders = [folder for folder in self._folders if os.path.commonpath((folder, path)) == folder]
+            depths = [os.path.relpath(path, folder).count(os.sep) - self._folders[folder] for folder in folders]
+            status = os.lstat(path)
+            key, state = _identity(status)
+            shown = stat.S_ISREG(status.st_mode) and path.lower().endswith(SUFFIXES) and min(depths, default=1) <= 0
+            return shown and self.files.get(key, (None,))[0] != state
+        return False
+
+    def figures(self, showing: bool = False) -> list:
+        """Take and close all open figures; an empty one behind others that have been shown is no work of the cell's."""
+        plt = _pyplot()
+        figures = [plt.figure(number) for number in plt.get_fignums()] if plt else []
+        for figure in figures:
+            if not self.has_shown or len(figure.get_children()) > 1:  # its background is one
+                self.figure(figure)
+        if plt:
+            plt.close("all")
+        self.has_shown = self.has_shown or showing
+        return figures
+
+    def new_files(self) -> None:
+        """Take what has been saved, in that order."""
+        if self._silent:
+            return
+        files = _image_files(self._folders) or {}
+        new = [entry for key, entry in files.items() if self.files.get(key, (None,))[0] != entry[0]]
+        for _, path in sorted(new):
+            self.take(f"file {os.path.basename(path)[:60]}", lambda path=path: Image.open(path))
+
+    def value(self, value, done: list) -> None:
+        """Take the value of the last line, a picture or some, unless they are figures in `done` or look as if shown."""
+        before = len(self.found)
+        for item in value if type(value) in (list, tuple) else [value]:
+            if _is_figure(item):
+                if not any(item is figure for figure in done):
+                    self.figure(item, before)
+            else:
+                self.take("value", lambda item=item: item, before)
+
+
+_cell = _Cell({"images": 0}, True, {})
+
+
+def current() -> _Cell:
+    """The cell that is running."""
+    return _cell
+
+
+def _identity(status: os.stat_result) -> tuple[tuple, tuple]:
+    """Which file it is, by whatever path, and in which state."""
+    return (status.st_dev, status.st_ino), (status.st_mtime_ns, status.st_size)
+
+
+def _image_files(folders: dict[str, int]) -> dict[tuple, tuple] | None:
+    """Image files in folders and, to a depth, in those below: identity -> state and path.
+
+    None if they cannot be looked through now: the cell has too many files open.
+    """
+    found, todo, left = {}, list(folders.items()), MAX_FILES
+    while todo and left > 0:
+        folder, depth = todo.pop()
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    left -= 1
+                    if left < 0:
+                        break
+                    if entry.is_dir(follow_symlinks=False):
+                        if depth > 0:
+                            todo.append((entry.path, depth - 1))
+                    elif entry.name.lower().endswith(SUFFIXES) and entry.is_file(follow_symlinks=False):
+                        key, state = _identity(entry.stat(follow_symlinks=False))
+                        found[key] = (state, entry.path)
+        except OSError as error:
+            if error.errno == errno.EMFILE:
+                return None
     return found
 
 
-def start_cell() -> None:
-    """Remember what is there, so that only what a cell adds is shown."""
-    _shown.clear()
-    _saved_figures.clear()
-    _files_before.clear()
-    _files_before.update(_image_files())
+def start_cell(limits: dict, silent: bool, home: str) -> None:
+    """Remember what is there, so that only what a cell adds is shown.
+
+    Args:
+        limits: `images` of a cell and `image_pixels` of each.
+        silent: whether nothing of this cell will be shown.
+        home: the folder in which the interpreter was started.
+    """
+    global _cell
+    # unisolated, the folders in /tmp are other people's
+    _cell = _Cell(limits, silent, {"/tmp": MAX_DEPTH if home == "/work" else 0, home: MAX_DEPTH}, _cell.files)
+
+
+def collect(value) -> tuple[list, list[bytes], int]:
+    """The cell's images: what it has shown, new files, open figures, the value of its last line. Figures are closed.
+
+    Returns:
+        [label, width, height] and RGB bytes of each, and the number of images left out or unreadable.
+    """
+    cell = _cell
+    cell.new_files()
+    figures = cell.figures()
+    if is_picture(value):
+        cell.value(value, figures)
+    found = cell.found[: cell._limits["images"]]  # a cell's threads may have raced
+    return [meta for meta, _ in found], [data for _, data in found], cell.skipped
+
+
+def display(*values, **kwargs) -> None:
+    """`display` of a notebook: shows pictures, prints everything else."""
+    for value in values:
+        if not is_picture(value):
+            print(repr(value))
+            continue
+        for item in value if type(value) in (list, tuple) else [value]:
+            item.show()
 
 
 def is_picture(value) -> bool:
-    """Whether the value of a cell's last line is shown as an image, not as text."""
+    """Whether the value of a cell's last line is shown as an image, or as several, not as text."""
+    if type(value) in (list, tuple) and value:
+        return all(isinstance(item, Image.Image) or _is_figure(item) for item in value)
     return isinstance(value, Image.Image) or _is_figure(value)
+
+
+def is_drawing(value, depth: int = 3) -> bool:
+    """Whether it is what calls of matplotlib return, or lists of that: nobody wants to read it below the figure."""
+    artist, container = sys.modules.get("matplotlib.artist"), sys.modules.get("matplotlib.container")
+    if artist is None or container is None:
+        return False
+    kinds = [kind for kind in vars(container).values() if isinstance(kind, type)]  # not all are a Container
+    if isinstance(value, (artist.Artist, *(kind for kind in kinds if kind.__module__ == container.__name__))):
+        return True
+    if type(value).__name__ == "ndarray" and value.dtype == object and value.size:  # of plt.subplots
+        value = list(value.flat)
+    return (
+        type(value) in (list, tuple) and 0 < len(value) and depth > 0 and all(is_drawing(v, depth - 1) for v in value)
+    )
 
 
 def _is_figure(value) -> bool:
@@ -130,66 +252,18 @@ def _is_figure(value) -> bool:
     return module is not None and isinstance(value, module.Figure)
 
 
-def _render(figure) -> Image.Image:
+def _pyplot():
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError:
+        return None
+    return plt
+
+
+def render(figure) -> Image.Image:
+    """Draw a figure of matplotlib."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return Image.frombuffer("RGBA", canvas.get_width_height(physical=True), canvas.buffer_rgba())
-
-
-def _candidates(value):
-    """Label and a function that makes the image, in the order in which a reader would expect them."""
-    for image in list(_shown):
-        yield "image shown", lambda image=image: image
-    files = _image_files()
-    for path in sorted((p for p, stat in files.items() if _files_before.get(p) != stat), key=lambda p: files[p]):
-        yield f"file {os.path.basename(path)[:60]}", lambda path=path: Image.open(path)
-    figures = []
-    try:
-        import matplotlib.pyplot as plt
-
-        figures = [plt.figure(number) for number in plt.get_fignums()]
-    except ImportError:
-        pass
-    for figure in figures:
-        if id(figure) not in _saved_figures:
-            yield "figure", lambda figure=figure: _render(figure)
-    if isinstance(value, Image.Image) and not any(value is image for image in _shown):
-        yield "value", lambda: value
-    elif value is not None and _is_figure(value) and value not in figures and id(value) not in _saved_figures:
-        yield "figure", lambda: _render(value)
-
-
-def collect(value, limits: dict, silent: bool) -> tuple[list, list[bytes], int]:
-    """The cell's images, at most `limits["images"]` of at most `limits["image_pixels"]` each; figures are closed.
-
-    Returns:
-        [label, width, height] and RGB bytes of each, and the number of images left out or unreadable.
-    """
-    found, blobs, skipped = [], [], 0
-    for label, make in [] if silent else _candidates(value):
-        if len(found) == limits["images"]:
-            skipped += 1
-            continue
-        try:
-            image = make()
-            scale = (limits["image_pixels"] / max(1, image.width * image.height)) ** 0.5
-            if scale < 1:
-                size = (max(1, int(image.width * scale)), max(1, int(image.height * scale)))
-                if size[0] * size[1] > limits["image_pixels"]:  # a line of one pixel
-                    raise ValueError("too long and thin")
-                image = as_rgb(image).resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
-            image = as_rgb(image)
-            blobs.append(image.tobytes())
-            found.append([label, image.width, image.height])
-        except Exception as error:
-            skipped += 1
-            print(f"{label}: {type(error).__name__}: {str(error)[:200]}")
-    try:
-        import matplotlib.pyplot as plt
-
-        plt.close("all")
-    except ImportError:
-        pass
-    return found, blobs, skipped

@@ -19,8 +19,10 @@ Each raises `OSError` with the step's name if the kernel refuses: an interpreter
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import resource
+import stat
 
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x02000000, 0x04000000, 0x08000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
@@ -38,6 +40,7 @@ PR_CAP_AMBIENT_CLEAR_ALL, SECCOMP_MODE_FILTER = 4, 2
 CAPABILITY_VERSION_3 = 0x20080522
 INSIDE_ID = 1000  # uid and gid of the code, in its own user namespace
 MIB = 1 << 20
+DISK_FILES = 2048  # of each disk, its own folder included
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -82,12 +85,38 @@ def mount_disks(disk_mb: int) -> None:
     """Empty disks in memory over every place that can be written, and over /proc, which shows other processes."""
     _checked("private mounts", _libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None))
     flags = MS_NOSUID | MS_NODEV
-    _mount("/dev/shm", flags | MS_RDONLY, "size=4k,nr_inodes=1")
-    _mount("/tmp", flags, f"size={disk_mb}m,nr_inodes=2048,mode=700")
-    _mount("/work", flags, f"size={disk_mb}m,nr_inodes=2048,mode=700")
+    for folder in ("/dev/shm", "/dev/pts"):  # a terminal is seen, and written to, by all interpreters of a zygote
+        _mount(folder, flags | MS_RDONLY, "size=4k,nr_inodes=1")
+    _mount("/tmp", flags, f"size={disk_mb}m,nr_inodes={DISK_FILES},mode=700")
+    _mount("/work", flags, f"size={disk_mb}m,nr_inodes={DISK_FILES},mode=700")
     with open("/proc/self/oom_score_adj", "w") as file:  # if the host runs out of memory, this goes first
         file.write("1000")
     _mount("/proc", flags | MS_RDONLY, "size=4k,nr_inodes=1,mode=555")
+
+
+def leave_open_files(keep: set[int]) -> None:
+    """Share no open file with the zygote, and so with other interpreters: position and flags would be one channel.
+
+    Files that a library reads (matplotlib its fonts) are opened anew in their place, everything else is closed.
+    """
+    for fd in [int(name) for name in os.listdir("/proc/self/fd")]:
+        if fd <= 2 or fd in keep:
+            continue
+        try:
+            path = os.readlink(f"/proc/self/fd/{fd}")
+            readable = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
+            if not readable or not stat.S_ISREG(os.fstat(fd).st_mode):
+                os.close(fd)
+                continue
+            position = os.lseek(fd, 0, os.SEEK_CUR)
+            os.close(fd)  # should the next line fail it stays closed
+            own = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            os.lseek(own, position, os.SEEK_SET)
+            if own != fd:
+                os.dup2(own, fd, inheritable=False)
+                os.close(own)
+        except OSError:
+            continue
 
 
 def address_space_in_use() -> int:

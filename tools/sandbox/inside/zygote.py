@@ -68,6 +68,7 @@ def _become_interpreter(fd: int, config: dict) -> None:
     sock = socket.socket(fileno=fd)
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        walls.leave_open_files({fd})
         if config["isolated"]:
             if config["drop_to_uid"] is not None:
                 walls.drop_root(config["drop_to_uid"])

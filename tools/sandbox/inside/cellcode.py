@@ -1,0 +1,158 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""From the text of a cell to its value, and from what it raises to a few lines.
+
+Models write cells as they have seen them in notebooks and in chats. What Python would refuse there, and a notebook or a
+reader would not, is put right first: fences of Markdown, indentation of the whole cell, lines with `%` and `!`.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import linecache
+import re
+import sys
+import textwrap
+import traceback
+
+MAX_FRAMES = 6
+NO_SHELL = 'print("shell commands are not available")'
+PACKAGES = ("numpy", "scipy", "sympy", "pandas", "PIL", "matplotlib")  # what a missing module is told to be without
+
+_FENCE = re.compile(r"\s*```[\w+-]*[ \t]*$")
+_MAGIC = re.compile(r"^([ \t]*)(%%?[A-Za-z].*|!.*)$", re.MULTILINE)
+
+
+class CellTimeout(BaseException):
+    """Raised inside of a cell whose time is up; no `except Exception` holds it."""
+
+
+def run_code(code: str, name: str, namespace: dict) -> tuple[object, bool]:
+    """Run a cell.
+
+    Args:
+        code: as the model wrote it.
+        name: what tracebacks call it.
+        namespace: its global variables.
+
+    Returns:
+        The value of its last line, None if that is no expression, and whether a `;` behind it asks not to print it.
+    """
+    code, tree = _parse(_tidy(code), name)
+    if not isinstance(linecache.cache, dict):  # an earlier cell's doing
+        linecache.cache = {}
+    linecache.cache[name] = (len(code), None, [f"{line}\n" for line in code.split("\n")], name)
+    last, quiet = None, False
+    if tree.body and isinstance(tree.body[-1], ast.Expr):
+        last = tree.body.pop()
+        line = code.split("\n")[last.end_lineno - 1].encode()  # columns are those of UTF-8
+        quiet = line[last.end_col_offset :].lstrip().startswith(b";")
+    _evaluate(_compile(tree, name, "exec"), namespace)
+    if last is None:
+        return None, quiet
+    return _evaluate(_compile(ast.Expression(last.value), name, "eval"), namespace), quiet
+
+
+def _compile(source, name: str, mode: str, flags: int = 0):
+    # dont_inherit: the `from __future__` of this file is not the cell's
+    return compile(source, name, mode, flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+
+
+def _evaluate(code, namespace: dict):
+    value = eval(code, namespace)
+    if code.co_flags & inspect.CO_COROUTINE:  # it awaits something
+        import asyncio
+
+        value = asyncio.run(value)
+    return value
+
+
+def _tidy(code: str) -> str:
+    """Without fences around it and without indentation of the whole; line numbers stay."""
+    code = code.replace("\r\n", "\n").replace("\r", "\n")  # as Python itself does
+    lines = code.split("\n")
+    written = [i for i, line in enumerate(lines) if line.strip()]
+    if written and _FENCE.match(lines[written[0]]):
+        lines[written[0]] = ""
+        if lines[written[-1]].strip() == "```":
+            lines[written[-1]] = ""
+        written = [i for i, line in enumerate(lines) if line.strip()]
+        code = "\n".join(lines)
+    if written and lines[written[0]][0] in " \t":
+        return textwrap.dedent(code)
+    return code
+
+
+def _parse(code: str, name: str) -> tuple[str, ast.Module]:
+    """The code, changed where it holds lines that only notebooks know, and its syntax tree."""
+    try:
+        return code, _compile(code, name, "exec", ast.PyCF_ONLY_AST)
+    except SyntaxError:
+        plain = _MAGIC.sub(lambda found: found[1] + (NO_SHELL if found[2][0] == "!" else "pass"), code)
+        if plain == code:
+            raise
+    return plain, _compile(plain, name, "exec", ast.PyCF_ONLY_AST)
+
+
+def type_name(value) -> str:
+    """Name of its class, which a metaclass cannot change."""
+    return type.__dict__["__name__"].__get__(type(value))
+
+
+def describe(error: BaseException, name: str) -> str:
+    """The error and the lines of the model's own code that led to it, whatever the error's class does.
+
+    Empty for an exit without a message.
+
+    Args:
+        error: may be an object of a class of the model's.
+        name: of the cell that raised it.
+    """
+    try:
+        return _describe(error, name)
+    except CellTimeout:
+        raise
+    except BaseException:
+        return f"{type_name(error)}: ?"
+
+
+def _describe(error: BaseException, name: str) -> str:
+    if isinstance(error, SystemExit):  # as Python ends
+        number = 0 if error.code is None else error.code
+        return str(number) if not isinstance(number, int) else f"exit status {number}" if number else ""
+    kind = type_name(error)
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith("<cell ")]
+    if isinstance(error, SyntaxError) and error.filename == name and not frames:  # the cell itself is no Python
+        where = f"line {error.lineno}: {(error.text or '').strip()}\n" if error.lineno else ""
+        return f"{where}{kind}: {error.msg}"
+    lines = [f"line {f.lineno}: {f.line}" for f in frames[-MAX_FRAMES:]]
+    if len(frames) > MAX_FRAMES:
+        lines.insert(0, f"... {len(frames) - MAX_FRAMES} more lines ...")
+    message = _message(error)
+    return "\n".join([*lines, f"{kind}: {message}" if message else kind])
+
+
+def _message(error: BaseException) -> str:
+    try:
+        if isinstance(error, SyntaxError) and error.msg is None:
+            return ""
+        message = str.__str__(str(error))  # not a class of the model's
+        if isinstance(error, ModuleNotFoundError) and error.name and error.name.partition(".")[0] not in sys.modules:
+            message += f" (installed: {', '.join(package for package in PACKAGES if package in sys.modules)})"
+        return message
+    except CellTimeout:
+        raise
+    except BaseException:
+        return "?"

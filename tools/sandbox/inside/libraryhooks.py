@@ -1,0 +1,82 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What the zygote changes in Pillow and matplotlib, once for all interpreters: where else they would find a screen."""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+
+import pictures
+from PIL import Image
+
+
+def prepare() -> None:
+    """Make show() and savefig() leave a trace instead of looking for a screen."""
+    Image.init()  # else every interpreter would import the formats anew
+    Image.Image.show = lambda self, *args, **kwargs: pictures.current().take("image shown", lambda: self)
+    Image.MAX_IMAGE_PIXELS = None  # a large image of the conversation is no bomb, and memory is limited anyway
+    try:
+        import matplotlib.figure
+        import matplotlib.pyplot as plt
+    except ImportError:
+        return
+    savefig = matplotlib.figure.Figure.savefig
+
+    @functools.wraps(savefig)
+    def remembering(self, fname, *args, **kwargs):
+        result = savefig(self, fname, *args, **kwargs)
+        if isinstance(fname, (str, os.PathLike)):
+            path = os.fsdecode(os.path.realpath(fname))
+            paths = (path, f"{path.rstrip('.')}.png")  # it adds a suffix where there is none
+            pictures.current().saved.setdefault(self, []).extend(paths)
+            self.stale = False  # true again with the next line that is drawn
+        return result
+
+    def show_one(self, *args, **kwargs):
+        pictures.current().figure(self)
+        plt.close(self)
+
+    def show_all(*args, **kwargs):
+        pictures.current().figures(showing=True)
+
+    matplotlib.figure.Figure.savefig = remembering
+    matplotlib.figure.Figure.show = show_one
+    plt.show = show_all
+    plt.pause = time.sleep  # its own would show all figures, each time
+    figure, axes = plt.subplots()  # finds and loads the fonts
+    axes.set_title("$x$")
+    pictures.render(figure)
+    plt.close("all")
+    _find_fonts(os.path.join(matplotlib.get_data_path(), "fonts", "ttf"))
+
+
+def _find_fonts(folder: str) -> None:
+    """Let Pillow find matplotlib's fonts by their names: the jail has no others."""
+    from PIL import ImageFont
+
+    truetype = ImageFont.truetype
+
+    @functools.wraps(truetype)
+    def finding(font=None, *args, **kwargs):
+        try:
+            return truetype(font, *args, **kwargs)
+        except OSError:
+            path = os.path.join(folder, os.path.basename(font)) if isinstance(font, str) else ""
+            if not os.path.isfile(path):
+                raise
+            return truetype(path, *args, **kwargs)
+
+    ImageFont.truetype = finding
