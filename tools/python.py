@@ -35,7 +35,7 @@ from tools.sandbox.jail import IsolationError, bubblewrap_version, find_bubblewr
 from tools.sandbox.options import PythonOptions
 from tools.sandbox.pool import Pool
 from tools.sandbox.runtime import PackageMissing, package_files
-from tools.sandbox.session import CellResult
+from tools.sandbox.session import CellResult, PastCell
 from tools.sandbox.syscalls import SeccompMissing, compile_filter
 from tools.search.http import HttpClient
 from tools.trajectory import PerTrajectory, past_calls
@@ -132,10 +132,11 @@ class PythonTool(AgentTool):
         code = parse_code(parameters.get("code"), self.options.max_code_chars)
         images = conversation_images(agent_data, create_kwargs.get("images"))
         notebook = self._start() if agent_data is None else self._notebooks.get(agent_data)
-        earlier: list[str] = []
+        earlier: list[PastCell] = []
         for past in past_calls(agent_data) if agent_data is not None else ():
             if past.tool == self.name:
-                earlier = [] if past.lost_state else [*earlier, past.parameters["code"]]
+                cell = PastCell(past.parameters["code"], **{"images": len(images), **past.replay})
+                earlier = [] if past.lost_state else [*earlier, cell]
         try:
             result = await notebook.run(code, earlier, images)
         finally:
@@ -190,6 +191,7 @@ class PythonTool(AgentTool):
             truncated=truncated or skipped > 0,
             failure=_failure(result),
             lost_state=result.ended is not None,
+            replay={"images": num_images, "timed_out": result.timed_out},
             metrics={"images": len(images)},
         )
 

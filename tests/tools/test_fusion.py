@@ -170,6 +170,13 @@ def test_a_fork_starts_with_the_cells_of_its_prefix(server):
 
 
 @kernel
+def test_a_cell_of_the_prefix_sees_the_images_it_saw(server):
+    tool, talk = load(server), Talk(*(Image.new("RGB", (32, 32)) for _ in range(2)))
+    past_calls(talk).append(PastCall("python", {"code": "n = len(images), len(image_paths)"}, replay={"images": 1}))
+    assert call(tool, "n, len(images)", talk)[0].text == "((1, 1), 2)"
+
+
+@kernel
 def test_a_cell_that_takes_too_long_is_not_run_again(server):
     tool, talk = load(server, code_timeout_s=3.0), Talk()
     response, metrics = call(tool, "import time\ntime.sleep(60)", talk)

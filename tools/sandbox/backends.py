@@ -27,7 +27,7 @@ from tools.sandbox.jail import IsolationError
 from tools.sandbox.options import PythonOptions
 from tools.sandbox.pool import Pool, get_pool
 from tools.sandbox.runtime import PackageMissing
-from tools.sandbox.session import CellResult, Interpreter, InterpreterEnded
+from tools.sandbox.session import CellResult, Interpreter, InterpreterEnded, PastCell
 from tools.sandbox.syscalls import SeccompMissing
 
 MAX_ATTEMPTS = 3  # interpreters in a row that end before they run anything
@@ -36,12 +36,12 @@ MAX_ATTEMPTS = 3  # interpreters in a row that end before they run anything
 class Backend(Protocol):
     """One trajectory's notebook."""
 
-    async def run(self, code: str, earlier: list[str], images: list) -> CellResult:
+    async def run(self, code: str, earlier: list[PastCell], images: list) -> CellResult:
         """Run a cell behind the trajectory's earlier ones.
 
         Args:
             code: the cell.
-            earlier: the cells whose variables it may use, in order; they are run again where they are gone.
+            earlier: the cells whose variables it may use, in order; they are run again where those are gone.
             images: the conversation's images so far.
 
         Raises:
@@ -60,6 +60,7 @@ class LocalBackend:
         self._lock = threading.Lock()  # calls of one turn share the namespace, one after the other
         self._interpreter: Interpreter | None = None
         self._images_sent = 0
+        self._running: threading.Event | None = None  # the call whose cell holds the lock
         self._closed = False
 
     def _pool(self) -> Pool:
@@ -71,24 +72,41 @@ class LocalBackend:
             max_idle_mb=self._options.max_idle_mb,
         )
 
-    async def run(self, code: str, earlier: list[str], images: list) -> CellResult:
+    async def run(self, code: str, earlier: list[PastCell], images: list) -> CellResult:
         """See `Backend`."""
-        pool = self._pool()
-        return await asyncio.get_running_loop().run_in_executor(pool.executor, self._run, pool, code, earlier, images)
+        pool, cancelled = self._pool(), threading.Event()
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(pool.executor, self._run, pool, code, earlier, images, cancelled)
+        except asyncio.CancelledError:
+            # The cell would run on, and leave variables that no later run of the earlier cells brings back.
+            cancelled.set()
+            running = self._running
+            if running is cancelled and self._interpreter is not None:
+                self._interpreter.close()
+            raise
 
-    def _run(self, pool: Pool, code: str, earlier: list[str], images: list) -> CellResult:
+    def _run(
+        self, pool: Pool, code: str, earlier: list[PastCell], images: list, cancelled: threading.Event
+    ) -> CellResult:
         with self._lock:
+            self._running = cancelled
             for _ in range(MAX_ATTEMPTS):
+                if cancelled.is_set():
+                    return CellResult(ended="died")  # nobody waits for it
                 try:
                     return self._attempt(pool, code, earlier, images)
                 except InterpreterEnded:  # for somebody else's sake, right before this cell
                     continue
+                finally:
+                    if cancelled.is_set() and self._interpreter is not None:
+                        self._interpreter.close()
             raise ToolInfrastructureError(
                 f"{MAX_ATTEMPTS} Python interpreters in a row ended before they ran anything (out of memory?)",
                 "sandbox",
             )
 
-    def _attempt(self, pool: Pool, code: str, earlier: list[str], images: list) -> CellResult:
+    def _attempt(self, pool: Pool, code: str, earlier: list[PastCell], images: list) -> CellResult:
         fresh = self._interpreter is None or not self._interpreter.alive
         if fresh:
             self._images_sent = 0
@@ -102,7 +120,7 @@ class LocalBackend:
                 self._interpreter = pool.take()
             except (IsolationError, PackageMissing, SeccompMissing) as error:
                 raise ToolInfrastructureError(str(error), "sandbox") from error
-        result = self._interpreter.run([*earlier, code] if fresh else [code], new, self._options.code_timeout_s)
+        result = self._interpreter.run(code, earlier if fresh else [], new, self._options.code_timeout_s)
         if result.ended == "died" and not pool.running():
             raise ToolInfrastructureError("the Python sandbox ended while code was running", "sandbox")
         if not result.disk_full:

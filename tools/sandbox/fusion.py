@@ -31,7 +31,7 @@ from tools.errors import ToolInfrastructureError
 from tools.images import encoded_image
 from tools.sandbox.inside.pictures import SUFFIXES, as_rgb
 from tools.sandbox.options import PythonOptions
-from tools.sandbox.session import CellResult
+from tools.sandbox.session import CellResult, PastCell
 from tools.search.http import HttpClient
 
 MAX_RESPONSE = 64 << 20  # bytes
@@ -53,8 +53,10 @@ def _image_files():
     return found
 image_paths = [_os.path.abspath(name) for name in {names!r}]
 images = [_as_rgb(_Image.open(path)) for path in image_paths]
+_images, _image_paths = images, image_paths
 """
-_BEFORE_CELL = "_files = _image_files()"
+_BEFORE_EARLIER = "images, image_paths = _images[:{count}], _image_paths[:{count}]"
+_BEFORE_CELL = "_files = _image_files()\nimages, image_paths = _images, _image_paths"
 _AFTER_CELL = """
 for _name, _time in _image_files().items():
     if _files.get(_name) != _time:
@@ -76,13 +78,14 @@ class FusionBackend:
     def close(self) -> None:
         """Nothing is left to end."""
 
-    async def run(self, code: str, earlier: list[str], images: list) -> CellResult:
+    async def run(self, code: str, earlier: list[PastCell], images: list) -> CellResult:
         """See `backends.Backend`."""
         files = await asyncio.to_thread(_files, images)
         before = _BEFORE_ALL.format(suffixes=SUFFIXES, names=list(files))
         seconds = self._options.code_timeout_s
+        again = [part for cell in earlier for part in (_BEFORE_EARLIER.format(count=cell.images), cell.code)]
         request = {
-            "cells": [before, *earlier, _BEFORE_CELL, code, _AFTER_CELL],
+            "cells": [before, *again, _BEFORE_CELL, code, _AFTER_CELL],
             "kernel": "python3",
             "cell_timeout": seconds,
             "total_timeout": seconds * (2 if earlier else 1),

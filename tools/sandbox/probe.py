@@ -194,7 +194,7 @@ def probe_walls(interpreter, limits) -> list[Wall]:
         arguments = (
             listener.getsockname(), canary.name, os.getpid(), limits.memory_mb, limits.disk_mb, limits.threads
         )  # fmt: skip
-        result = interpreter.run([f"{_QUESTIONS}\nprint(_probe(*{arguments!r}))"], [], seconds=20.0)
+        result = interpreter.run(f"{_QUESTIONS}\nprint(_probe(*{arguments!r}))", [], [], seconds=20.0)
     try:
         answers = json.loads(result.stdout)
     except ValueError:

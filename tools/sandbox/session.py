@@ -23,7 +23,7 @@ import socket
 import threading
 import time
 import weakref
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from PIL import Image
 
@@ -62,6 +62,15 @@ class CellResult:
     replay_failed: bool = False
     ended: str | None = None
     disk_full: bool = False  # no room for the conversation's new images; the cell was run without them
+
+
+@dataclass(frozen=True)
+class PastCell:
+    """A cell that has been run before: `images` is how many the conversation had then."""
+
+    code: str
+    images: int
+    timed_out: bool = False
 
 
 class InterpreterEnded(RuntimeError):
@@ -113,8 +122,8 @@ class Interpreter:
         with self._end_lock:
             return not self.alive or is_readable(self._pidfd)
 
-    def run(self, cells: list[str], images: list[tuple[str, bytes]], seconds: float) -> CellResult:
-        """Run cells, of which only the last one's output counts, with `seconds` for it and as much for all before.
+    def run(self, code: str, earlier: list[PastCell], images: list[tuple[str, bytes]], seconds: float) -> CellResult:
+        """Run a cell, and before it those whose variables it needs, with `seconds` for it and as much for all of them.
 
         Raises:
             InterpreterEnded: before this call, be it with our doing or without (the kernel was out of memory).
@@ -124,14 +133,23 @@ class Interpreter:
             if self._exited():
                 self.close()
                 raise InterpreterEnded
-            deadline = time.monotonic() + seconds * min(len(cells), 2) + GRACE_SECONDS
+            deadline = time.monotonic() + seconds * (2 if earlier else 1) + GRACE_SECONDS
             self._signal(signal.SIGCONT)
             try:
-                request = {"cells": cells, "seconds": seconds, "suffixes": [suffix for suffix, _ in images]}
+                request = {
+                    "code": code,
+                    "earlier": [asdict(cell) for cell in earlier],
+                    "seconds": seconds,
+                    "suffixes": [suffix for suffix, _ in images],
+                }
                 wire.send(self._sock, request, [data for _, data in images], deadline)
                 max_blobs = 3 * self._limits.images * self._limits.image_pixels
                 header, blobs = wire.receive(
-                    self._sock, max_header=max_header(self._limits), max_blobs=max_blobs, deadline=deadline
+                    self._sock,
+                    max_header=max_header(self._limits),
+                    max_blobs=max_blobs,
+                    max_count=self._limits.images,
+                    deadline=deadline,
                 )
                 result = _parse(header, blobs, self._limits)
             except TimeoutError:

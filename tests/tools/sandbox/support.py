@@ -20,6 +20,8 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
 from verl.tools.tool_registry import load_all_tools
 
 from tools.sandbox import pool as pools
@@ -149,3 +151,12 @@ def memory_mb(pids):
                 if line.startswith("Pss:"):
                     total += int(line.split()[1])
     return total / 1024
+
+
+def picture(width, height):
+    x, y = np.meshgrid(np.arange(width), np.arange(height))
+    return Image.fromarray(np.stack([x, y, np.full_like(x, 7)], axis=-1).astype(np.uint8))
+
+
+def message(*images, role="user"):
+    return {"role": role, "content": [{"type": "image", "image": image} for image in images]}

@@ -19,22 +19,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.tools.sandbox.support import Trajectory, call, load, pool_of, say
-
-
-def picture(width, height):
-    x, y = np.meshgrid(np.arange(width), np.arange(height))
-    return Image.fromarray(np.stack([x, y, np.full_like(x, 7)], axis=-1).astype(np.uint8))
+from tests.tools.sandbox.support import Trajectory, call, load, message, picture, pool_of, say
 
 
 def encoded(image, kind):
     buffer = io.BytesIO()
     image.save(buffer, kind)
     return buffer.getvalue()
-
-
-def message(*images, role="user"):
-    return {"role": role, "content": [{"type": "image", "image": image} for image in images]}
 
 
 CHECKSUM = "import numpy as np\ni = images[{}]\n(i.mode, i.size, [int(c.sum()) for c in np.asarray(i, dtype=int).T])"

@@ -163,7 +163,7 @@ def test_a_zygote_killed_under_a_cell_is_no_mistake_of_the_model(own):
 def test_an_end_under_a_running_cell_does_no_harm(tool):
     interpreter = pool_of(tool).take()
     threading.Timer(0.2, interpreter.close).start()
-    assert interpreter.run(["import time; time.sleep(1)"], [], 2.0).ended == "died"
+    assert interpreter.run("import time; time.sleep(1)", [], [], 2.0).ended == "died"
     interpreter.close()
 
 

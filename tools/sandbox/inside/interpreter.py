@@ -113,6 +113,10 @@ class Notebook:
         sys.stdin = io.TextIOWrapper(io.BytesIO())  # exit() closes it
         self._module.__dict__.update(images=self._images, image_paths=self._images.paths())
 
+    def num_images(self) -> int:
+        """How many images of the conversation it has."""
+        return len(self._images)
+
     def add_images(self, images: list[tuple[str, bytes]]) -> bool:
         """Write the images of the conversation that are new since the last cell to the disk: all, or none and False."""
         return self._images.add(images)
@@ -190,8 +194,9 @@ def output_file() -> int:
 def serve(sock: socket.socket, limits: dict, output: int) -> None:
     """Answer messages until the host closes the connection.
 
-    A message holds `cells` (code), of which all but the last are run without a word to bring back the variables of an
-    earlier interpreter; `seconds` for the last and as much for all others; and the new images, `suffixes` and bytes.
+    A message holds `code`; `earlier` cells, which are run without a word to bring back the variables of an earlier
+    interpreter, each with the images that it saw; `seconds` for the code and as much for all of those; and the new
+    images, `suffixes` and bytes.
     """
     null = os.open("/dev/null", os.O_RDWR)
     os.dup2(null, 0)
@@ -208,14 +213,20 @@ def serve(sock: socket.socket, limits: dict, output: int) -> None:
         except wire.WireError:
             return
         started = time.monotonic()
-        disk_full = not notebook.add_images(list(zip(request["suffixes"], blobs, strict=True)))
-        *earlier, code = request["cells"]
-        replay_failed = False
-        for cell in earlier:
+        images = list(zip(request["suffixes"], blobs, strict=True))
+        disk_full = replay_failed = False
+        for cell in request["earlier"]:
+            seen = max(0, cell["images"] - notebook.num_images())
+            disk_full = disk_full or not notebook.add_images(images[:seen])
+            images = images[seen:]
             left = started + request["seconds"] - time.monotonic()
-            replay_failed = left <= 0 or notebook.run(cell, left, silent=True)[0]["timed_out"]
+            # what has not ended the first time will not now, and those behind it need time, too
+            left = left / 2 if cell["timed_out"] else left
+            timed_out = left <= 0 or notebook.run(cell["code"], left, silent=True)[0]["timed_out"]
+            replay_failed = timed_out and not cell["timed_out"]
             if replay_failed:
                 break
-        result, pixels = notebook.run(code, request["seconds"])
+        disk_full = disk_full or not notebook.add_images(images)
+        result, pixels = notebook.run(request["code"], request["seconds"])
         result |= {"replay_failed": replay_failed, "disk_full": disk_full}
         wire.send(sock, result, pixels)

@@ -50,9 +50,14 @@ def send(sock: socket.socket, header: dict, blobs: list[bytes] = (), deadline: f
 
 
 def receive(
-    sock: socket.socket, *, max_header: int, max_blobs: int, deadline: float | None = None
+    sock: socket.socket,
+    *,
+    max_header: int,
+    max_blobs: int,
+    max_count: int | None = None,
+    deadline: float | None = None,
 ) -> tuple[dict, list[bytes]]:
-    """Receive one message; limits in bytes.
+    """Receive one message; limits in bytes, `max_count` in blobs.
 
     Raises:
         TimeoutError: not there by `deadline`.
@@ -64,6 +69,8 @@ def receive(
     try:
         header = json.loads(_read(sock, header_length, deadline))
         lengths = header["blobs"]
+        if type(lengths) is not list or (max_count is not None and len(lengths) > max_count):
+            raise WireError("too many blobs")
         if not all(type(n) is int and n >= 0 for n in lengths) or sum(lengths) != blob_length:
             raise WireError("lengths do not add up")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
