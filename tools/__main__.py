@@ -131,16 +131,22 @@ def _tool_files() -> list[Path]:
 def _entries(file: Path) -> list[dict[str, Any]]:
     """The tools of a YAML file, as plain data."""
     import yaml
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
 
     try:
-        entries = yaml.safe_load(file.read_text())["tools"]
+        # as verl reads it: ${oc.env:NAME}, and 3e1 is a number
+        entries = OmegaConf.to_container(OmegaConf.load(file), resolve=True)["tools"]
         for entry in entries:
-            _name(entry), entry["class_name"]
+            _name(entry), entry["class_name"], entry["config"]["type"]
         return entries
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}") from error
+    except OmegaConfBaseException as error:
+        raise UsageError(f"{file}: {str(error).splitlines()[0]}") from error
     except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} is no YAML of tools such as tools/image_zoom_in.yaml") from error
+        missing = f" ({error} is missing)" if isinstance(error, KeyError) else ""
+        raise UsageError(f"{file} is no YAML of tools such as tools/image_zoom_in.yaml{missing}") from error
 
 
 def _name(entry: dict[str, Any]) -> str:
@@ -253,7 +259,7 @@ def _parse_call(text: str) -> Any:
     text = sys.stdin.read() if text == "-" else text
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"the arguments are no JSON ({error}): {text[:60]!r}") from error
 
 

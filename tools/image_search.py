@@ -21,7 +21,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import functools
 import hashlib
 import ipaddress
 import json
@@ -128,7 +127,7 @@ class ImageSearchTool(AgentTool):
                 raise ValueError(
                     f"{self.name}: the environment variable {options.api_key_env} is not set (api_key_env)"
                 )
-        self._cache = options.make_cache(self.name)
+        self._cache = options.make_cache(self.name, options.url)
         self._rate = options.make_rate_limit(self.name)
         self._http = options.make_client(self.name, self._key)
 
@@ -209,10 +208,14 @@ class ImageSearchTool(AgentTool):
             "pixels_sha256": await asyncio.to_thread(lambda: hashlib.sha256(image.tobytes()).hexdigest()),
             "size": list(image.size),
             "max_results": options.max_results,
+            "upload": [options.upload_format, options.upload_max_pixels],
         }
         left = options.budget_s - (time.monotonic() - started)
         body = await self._cache.answer("http", request, lambda: self._ask(image, left))
-        results = self._parse(body)[: options.max_results]
+        try:
+            results = self._parse(body)[: options.max_results]
+        except ValueError as error:  # recorded with other names of fields
+            raise ToolInfrastructureError(f"{self.name}: cache {options.cache}: {error}", "cache") from None
         left = min(THUMBNAIL_TIMEOUT_S, options.budget_s - (time.monotonic() - started))
         thumbnails = await asyncio.gather(*(self._fetch(inline, url, left) for _, inline, url in results))
         return [(title, data) for (title, _, _), data in zip(results, thumbnails, strict=True)]
@@ -273,15 +276,27 @@ class ImageSearchTool(AgentTool):
                 return None
         if url is None or not _public(url, self.options.url):
             return None
-        ask = functools.partial(
-            self._http.request, "GET", url, deadline_s=deadline_s, max_bytes=self.options.max_response_bytes
-        )
         try:
-            return BytesIO(await self._cache.answer("thumbnail", {"url": url}, ask))
+            data = await self._cache.answer("thumbnail", {"url": url}, lambda: self._ask_thumbnail(url, deadline_s))
         except ToolInfrastructureError as error:
             if error.kind == "cache":
                 raise
             return None
+        return BytesIO(data) if data else None
+
+    async def _ask_thumbnail(self, url: str, deadline_s: float) -> bytes:
+        try:
+            return await self._http.request(
+                "GET",
+                url,
+                deadline_s=deadline_s,
+                max_bytes=self.options.max_response_bytes,
+                check=_check_picture,
+            )
+        except ToolInfrastructureError:
+            if self.options.cache_mode != "record":
+                raise
+            return b""  # recorded, so that the replay shows what this run has shown
 
     def check(self) -> list[Check]:
         """The address, the key, the cache or the folder; asks nobody."""
@@ -301,6 +316,16 @@ def thumbnail_of(image: Image.Image, max_pixels: int) -> Image.Image | None:
         return None
     size = smart_resize(*image.size, FACTOR, MIN_PIXELS, max_pixels)
     return image.copy() if image.size == size else image.resize(size, Image.Resampling.BICUBIC)
+
+
+def _check_picture(body: bytes) -> None:
+    """Tell HttpClient whether to ask again: a page that says "blocked" is no picture.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if open_picture(BytesIO(body)) is None:
+        raise ValueError("no picture")
 
 
 def _field(value: Any, path: str) -> Any:

@@ -99,7 +99,9 @@ class TavilySearchTool(AgentTool):
                     "or replay recorded answers (cache, cache_mode: replay), or search a corpus of your own "
                     "(backend: bm25, corpus)"
                 )
-        self._cache = options.make_cache(self.name)
+        # whoever replays need not say whose answers they are
+        named = options.asks or "base_url" in options.model_fields_set
+        self._cache = options.make_cache(self.name, options.base_url if named else None)
         self._rate = options.make_rate_limit(self.name)
         self._http = options.make_client(self.name, self._key)
 
@@ -152,6 +154,11 @@ class TavilySearchTool(AgentTool):
         if number is None or number != int(number) or not 1 <= number <= most:
             raise BadArgument("max_results", f"must be an integer from 1 to {most}.")
         return clean_query(query), int(number)
+
+    @property
+    def max_answer_chars(self) -> int:
+        """See `AgentTool`: a token has rarely more than six characters."""
+        return 6 * self.options.max_result_tokens
 
     def check(self) -> list[Check]:
         """The key, the cache or the corpus; asks nobody."""

@@ -362,7 +362,7 @@ def test_replay_needs_no_network(tmp_path):
     assert replayed.text == recorded.text == "Image 1: A\nImage 2: B\nWithout image: C"
     assert all(np.array_equal(*pair) for pair in zip(replayed.image, recorded.image, strict=True))
     raw = [row[0] for row in sqlite3.connect(tmp_path / "cache.db").execute("SELECT value FROM Cache")]
-    assert sorted(raw) == sorted([thumb, server.replies[0].body])
+    assert sorted(raw) == sorted([thumb, server.replies[0].body, f"{server.url}/lens".encode()])
     assert failure(replay, trajectory(picture(0, 160, 121))) == "cache_miss"
     assert [(line.what, line.ready) for line in replay.check()] == [("cache", True)]
 

@@ -64,7 +64,8 @@ def test_replay_gives_the_recorded_run_byte_for_byte(tmp_path, monkeypatch):
     assert [call(replay, query) for query in queries] == again == recorded
     assert recorded[0][0].text == "[1] A\u00e9 (u)\n1.0\n2"
     raw = [row[0] for row in sqlite3.connect(tmp_path / "answers" / "cache.db").execute("SELECT value FROM Cache")]
-    assert sorted(raw) == sorted([body, json.dumps(tavily_answer()).encode(), b'{"results": []}'])
+    answers = [body, json.dumps(tavily_answer()).encode(), b'{"results": []}']
+    assert sorted(raw) == sorted([*answers, server.url.encode()])
     assert [(line.what, line.ready) for line in replay.check()] == [("cache", True)]
     assert "3 answers" in replay.check()[0].detail
 

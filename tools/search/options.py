@@ -39,7 +39,8 @@ class SearchOptions(Options):
     requests_per_minute: int | None = pydantic.Field(None, ge=1)
     """Requests in any 60 s, over all workers of this machine. None: no limit. Needs `rate_limit_path`."""
     rate_limit_path: str | None = pydantic.Field(None, min_length=1)
-    """File on a local disk through which the workers share the limit; it is created."""
+    """File on a local disk through which the workers share the limit; it is created. Each tool has a limit of its own
+    in it."""
     cache: str | None = pydantic.Field(None, min_length=1)
     """Folder on a local disk of recorded answers."""
     cache_mode: Mode = "off"
@@ -69,8 +70,8 @@ class SearchOptions(Options):
         """A little less than `timeout_s`: what runs out of it can still say why."""
         return 0.95 * self.timeout_s
 
-    def make_cache(self, tool: str) -> AnswerCache:
-        return AnswerCache(tool, self.cache, self.cache_mode)
+    def make_cache(self, tool: str, service: str | None) -> AnswerCache:
+        return AnswerCache(tool, self.cache, self.cache_mode, service)
 
     def make_rate_limit(self, tool: str) -> RateLimit | None:
         if self.requests_per_minute is None or not self.asks:

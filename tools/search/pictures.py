@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import logging
 import os
@@ -60,6 +61,10 @@ def perceptual_hash(image: Image.Image) -> int:
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
+class _Unreadable(ValueError):
+    """A picture's file cannot be read at this time."""
+
+
 class PictureIndex:
     """The pictures of a folder and its subfolders, with their hashes.
 
@@ -81,11 +86,17 @@ class PictureIndex:
         files = self._list()
         if not files:
             raise ValueError(f"folder: {folder} holds no picture ({', '.join(SUFFIXES)})")
-        key = hashlib.sha256(json.dumps([FORMAT, files]).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        key = hashlib.sha256(
+            json.dumps([FORMAT, str(self.folder.resolve()), files]).encode("utf-8", "surrogatepass")
+        ).hexdigest()[:16]
         hashes = self._hashes([name for name, *_ in files], parent, parent / f".image_search-{key}.json")
         self.names = [name for name, value in hashes if value is not None]
         self.skipped = len(files) - len(self.names)
         self._values = np.array([value for _, value in hashes if value is not None], np.uint64)
+        if not self.names:
+            raise ValueError(f"folder: none of the {len(files)} pictures in {folder} can be read")
+        if unknown := len(self._titles.keys() - set(self.names)):
+            logger.warning("%d titles of %s name no picture in %s", unknown, titles, folder)
         if self.skipped:
             logger.warning("%d of %d pictures in %s cannot be read", self.skipped, len(files), folder)
 
@@ -106,7 +117,11 @@ class PictureIndex:
             for file in sorted(files):
                 if file.lower().endswith(SUFFIXES):
                     path = Path(root, file)
-                    stat = path.stat()
+                    try:
+                        stat = path.stat()
+                    except FileNotFoundError:  # a link to nowhere
+                        logger.warning("%s is a link to nowhere", path)
+                        continue
                     found.append((path.relative_to(self.folder).as_posix(), stat.st_size, stat.st_mtime_ns))
         return found
 
@@ -120,6 +135,8 @@ class PictureIndex:
                         logger.info("hashing %d pictures in %s", len(names), self.folder)
                         _write(file, [(name, self._hash(name)) for name in names])
             return [(name, value) for name, value in json.loads(file.read_bytes())]
+        except _Unreadable:
+            raise
         except OSError as error:
             raise ValueError(
                 f"index_dir: cannot write the index of {self.folder} to {parent}: {error}; choose another folder"
@@ -128,7 +145,13 @@ class PictureIndex:
             raise ValueError(f"index_dir: {file} is damaged; delete it") from error
 
     def _hash(self, name: str) -> int | None:
-        image = open_picture(self.folder / name)
+        # What cannot be decoded is left out for good. What cannot be read now (too many open files, a disk that fails)
+        # must not be.
+        try:
+            data = (self.folder / name).read_bytes()
+        except OSError as error:
+            raise _Unreadable(f"folder: cannot read {self.folder / name}: {error.strerror}") from error
+        image = open_picture(io.BytesIO(data))
         return None if image is None else perceptual_hash(image)
 
 
@@ -152,8 +175,8 @@ def read_titles(path: Path) -> dict[str, str]:
     """
     titles = {}
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            if path.suffix == ".csv":
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            if path.suffix.lower() == ".csv":
                 rows = ((f"row {number}", row) for number, row in enumerate(csv.DictReader(file), 2))
             else:
                 rows = ((f"line {number}", json.loads(line)) for number, line in enumerate(file, 1) if line.strip())

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import sqlite3
 import threading
 import time
@@ -30,7 +31,7 @@ MARGIN_S = 0.005  # clocks are read in milliseconds
 
 
 class RateLimit:
-    """Lets at most `requests` through in any `period_s` seconds, over all processes that name the same file.
+    """Lets at most `requests` through in any `period_s` seconds, over all processes that name the same tool and file.
 
     The file must be on a local disk: SQLite's journal does not work over a network.
 
@@ -41,10 +42,11 @@ class RateLimit:
     def __init__(self, name: str, path: str, requests: int, period_s: float = 60.0):
         self.name, self.requests, self.period_s = name, requests, period_s
         file = Path(path).expanduser()
+        table = f"requests_{hashlib.sha256(name.encode()).hexdigest()[:16]}"  # two tools may name one file
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             self._bucket = SQLiteBucket.init_from_file(
-                [Rate(requests, round(period_s * 1000))], table="requests", db_path=str(file), use_file_lock=True
+                [Rate(requests, round(period_s * 1000))], table=table, db_path=str(file), use_file_lock=True
             )
         except (OSError, sqlite3.Error) as error:
             raise ValueError(f"rate_limit_path: cannot open {path}: {error}") from error

@@ -30,7 +30,7 @@ _NAMES = (
     "tool_call|tool_response|tools?|think|thinking|answer|image|video|audio|img|vision|pad|unk|bos|eos|s|mask|"
     "start_of_turn|end_of_turn|start_of_image|end_of_image|image_soft_token|system|user|assistant|function_call"
 )
-_TAG = re.compile(rf"<(?=/?(?:{_NAMES})\s*/?\s*>)", re.IGNORECASE)
+_TAG = re.compile(rf"<(?=/?(?:{_NAMES})\s{{0,8}}/?\s{{0,8}}>)", re.IGNORECASE)
 _BAR_OPEN = re.compile(r"<(?=[|\uff5c])")
 _BAR_CLOSE = re.compile(r"(?<=[|\uff5c])>")
 _INST = re.compile(r"\[(?=/?(?:INST|IMG|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_RESULTS)\])")
