@@ -22,28 +22,24 @@ import asyncio
 import base64
 import binascii
 import hashlib
-import ipaddress
 import json
 import math
 import time
 from io import BytesIO
 from typing import Any, Literal
 
-import httpx
 import pydantic
 from PIL import Image
 
 from tools.base import AgentTool, Answer, Check
 from tools.errors import BadArgument, ToolInfrastructureError
-from tools.image_zoom_in import MAX_ASPECT_RATIO, smart_resize
 from tools.images import check_index, conversation_images, open_image, promise_pixels, tool_pixels
 from tools.search.http import api_key
 from tools.search.options import SearchOptions, address, check_cache
 from tools.search.pictures import HASH_BITS, PictureIndex, open_picture
 from tools.search.text import CUT_MARK, neutralise, one_line
+from tools.search.thumbnails import MIN_PIXELS, check_picture, may_be_asked, thumbnail_of
 
-FACTOR = 32  # sides of a thumbnail are multiples of it: patch size times merge size
-MIN_PIXELS = FACTOR**2
 THUMBNAIL_TIMEOUT_S = 10.0  # a slow host of pictures costs its picture, not the call
 NO_RESULTS = "No matching images were found."
 NO_PIXELS = "cannot show more: no pixels are left. Answer from what you have seen."
@@ -274,7 +270,7 @@ class ImageSearchTool(AgentTool):
                 return BytesIO(base64.b64decode(data))
             except (ValueError, binascii.Error):
                 return None
-        if url is None or not _public(url, self.options.url):
+        if url is None or not may_be_asked(url, self.options.url):
             return None
         try:
             data = await self._cache.answer("thumbnail", {"url": url}, lambda: self._ask_thumbnail(url, deadline_s))
@@ -291,7 +287,7 @@ class ImageSearchTool(AgentTool):
                 url,
                 deadline_s=deadline_s,
                 max_bytes=self.options.max_response_bytes,
-                check=_check_picture,
+                check=check_picture,
             )
         except ToolInfrastructureError:
             if self.options.cache_mode != "record":
@@ -310,44 +306,7 @@ class ImageSearchTool(AgentTool):
         return lines + check_cache(self._cache)
 
 
-def thumbnail_of(image: Image.Image, max_pixels: int) -> Image.Image | None:
-    """Resized within `max_pixels`, sides multiples of `FACTOR`; None for a shape that image processors refuse."""
-    if max(image.size) > MAX_ASPECT_RATIO * min(image.size):
-        return None
-    size = smart_resize(*image.size, FACTOR, MIN_PIXELS, max_pixels)
-    return image.copy() if image.size == size else image.resize(size, Image.Resampling.BICUBIC)
-
-
-def _check_picture(body: bytes) -> None:
-    """Tell HttpClient whether to ask again: a page that says "blocked" is no picture.
-
-    Raises:
-        ValueError: it is none.
-    """
-    if open_picture(BytesIO(body)) is None:
-        raise ValueError("no picture")
-
-
 def _field(value: Any, path: str) -> Any:
     for name in path.split("."):
         value = value.get(name) if isinstance(value, dict) else None
     return value
-
-
-def _public(url: str, api: str | None) -> bool:
-    """Whether an address that a service named may be asked: not one of this machine or its network, unless the service
-    itself is there. Names are not resolved, so this stops what is plain only.
-    """
-    try:
-        parts = httpx.URL(url)
-        if parts.scheme not in ("http", "https") or not parts.host:
-            return False
-        if api is None or parts.host == httpx.URL(api).host:  # without an API nothing is asked, only replayed
-            return True
-        host = parts.host.rstrip(".").lower()
-        return ipaddress.ip_address(host).is_global
-    except (httpx.InvalidURL, UnicodeError):
-        return False
-    except ValueError:  # a name, no number
-        last = host.rpartition(".")[2]  # 127.1 and 0x7f.1 are numbers, too
-        return host != last and last[0].isalpha() and last not in ("local", "internal", "localhost")

@@ -33,9 +33,9 @@ from PIL import Image
 from tests.tools.api_server import ApiServer, Reply
 from tests.tools.corpora import call, call_async, json_values, load
 from tools.errors import ToolInfrastructureError
-from tools.image_search import _public
 from tools.search import pictures
 from tools.search.pictures import PictureIndex, open_picture
+from tools.search.thumbnails import may_be_asked
 
 KEY = "img-geheim-1234"
 
@@ -301,7 +301,7 @@ def test_a_huge_thumbnail_is_not_loaded():
     ],
 )
 def test_which_addresses_of_thumbnails_are_asked(url, allowed):
-    assert _public(url, "http://api.test/lens") == allowed
+    assert may_be_asked(url, "http://api.test/lens") == allowed
 
 
 @pytest.mark.parametrize(

@@ -87,8 +87,10 @@ def test_a_thumbnail_that_failed_stays_so_in_a_recording(tmp_path, bad):
     assert [answer.text for answer in (*recorded, replayed)] == ["Without image: T"] * 3
 
 
+# the modules may lie where that user cannot look: they are loaded before
 READER = """
-import asyncio, os, sys
+import asyncio, concurrent.futures.thread, encodings.idna, os, sys
+import tools.search.cache
 os.setgid(65534); os.setuid(65534)
 from tools.search.cache import AnswerCache
 cache = AnswerCache("tool", sys.argv[1], "replay")
@@ -110,9 +112,7 @@ def test_somebody_elses_recording_can_be_replayed():
         asyncio.run(recorder.answer("api", {"i": 1}, ask))
         recorder._cache.close()
         before = sorted(os.listdir(folder))
-        # the modules may lie where that user cannot look: they are loaded before
-        code = READER.replace("os.setgid", "import concurrent.futures.thread, encodings.idna, tools.search.cache\nos.setgid", 1)
-        done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([sys.executable, "-c", READER, folder], capture_output=True, text=True, timeout=60)
         assert done.stdout.split() == ["1", "good"], done.stderr
         assert sorted(os.listdir(folder)) == before
 

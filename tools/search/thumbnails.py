@@ -1,0 +1,65 @@
+# Copyright 2026 The AXPO-on-verl Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Thumbnails of an image search: which addresses are asked, what counts as a picture, and how large it is shown."""
+
+from __future__ import annotations
+
+import ipaddress
+from io import BytesIO
+
+import httpx
+from PIL import Image
+
+from tools.image_zoom_in import MAX_ASPECT_RATIO, smart_resize
+from tools.search.pictures import open_picture
+
+FACTOR = 32  # sides of a thumbnail are multiples of it: patch size times merge size
+MIN_PIXELS = FACTOR**2
+
+
+def thumbnail_of(image: Image.Image, max_pixels: int) -> Image.Image | None:
+    """Resized within `max_pixels`, sides multiples of `FACTOR`; None for a shape that image processors refuse."""
+    if max(image.size) > MAX_ASPECT_RATIO * min(image.size):
+        return None
+    size = smart_resize(*image.size, FACTOR, MIN_PIXELS, max_pixels)
+    return image.copy() if image.size == size else image.resize(size, Image.Resampling.BICUBIC)
+
+
+def check_picture(body: bytes) -> None:
+    """Tell HttpClient whether to ask again: a page that says "blocked" is no picture.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if open_picture(BytesIO(body)) is None:
+        raise ValueError("no picture")
+
+
+def may_be_asked(url: str, api: str | None) -> bool:
+    """Whether an address that a service named may be asked: not one of this machine or its network, unless the service
+    itself is there. Names are not resolved, so this stops what is plain only.
+    """
+    try:
+        parts = httpx.URL(url)
+        if parts.scheme not in ("http", "https") or not parts.host:
+            return False
+        if api is None or parts.host == httpx.URL(api).host:  # without an API nothing is asked, only replayed
+            return True
+        host = parts.host.rstrip(".").lower()
+        return ipaddress.ip_address(host).is_global
+    except (httpx.InvalidURL, UnicodeError):
+        return False
+    except ValueError:  # a name, no number
+        last = host.rpartition(".")[2]  # 127.1 and 0x7f.1 are numbers, too
+        return host != last and last[0].isalpha() and last not in ("local", "internal", "localhost")
