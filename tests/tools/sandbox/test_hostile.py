@@ -121,7 +121,7 @@ def test_a_probe_without_an_answer_is_a_fallen_wall(monkeypatch, tool, standing_
     interpreter = pool_of(tool).take()
     monkeypatch.setattr(probe, "_QUESTIONS", f"import os\ndef _probe(*_):\n    {answer or 'pass'}")
     real = interpreter.run
-    monkeypatch.setattr(interpreter, "run", lambda cells, images, seconds: real(cells, images, 0.2))
+    monkeypatch.setattr(interpreter, "run", lambda code, earlier, images, seconds: real(code, earlier, images, 0.2))
     walls = probe.probe_walls(interpreter, tool.options.jail().limits)
     interpreter.close()
     assert [wall.stands for wall in walls] == [True, False]
