@@ -252,6 +252,8 @@ def _run(args: argparse.Namespace) -> int:
             image_size(path)
     except ToolInfrastructureError as error:
         raise UsageError(f"--image {path}: {error}") from error
+    if args.output.exists() and not args.output.is_dir():
+        raise UsageError(f"--output {args.output}: is no folder")
     return asyncio.run(_run_calls(tool, calls, Conversation(args.image), args.output))
 
 

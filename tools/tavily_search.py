@@ -25,7 +25,7 @@ from typing import Any, Literal
 import pydantic
 
 from tools.base import AgentTool, Answer, Check
-from tools.errors import BadArgument
+from tools.errors import BadArgument, ToolInfrastructureError
 from tools.images import finite_number
 from tools.search.bm25 import Bm25Index
 from tools.search.http import api_key
@@ -124,7 +124,10 @@ class TavilySearchTool(AgentTool):
         else:
             request = {"query": query, "max_results": max_results, "search_depth": self.options.search_depth}
             body = await self._cache.answer("tavily", request, lambda: self._ask(request))
-            results = parse_results(body)[:max_results]
+            try:
+                results = parse_results(body)[:max_results]
+            except ValueError as error:  # somebody has changed the recording
+                raise ToolInfrastructureError(f"{self.name}: cache {self.options.cache}: {error}", "cache") from None
         # counting tokens of long results takes a while
         text, truncated = await asyncio.to_thread(render, results, self._tokens, self.options.max_result_tokens)
         return Answer(text, truncated=truncated, metrics={"results": len(results)})

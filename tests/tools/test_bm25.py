@@ -173,3 +173,42 @@ def test_processes_that_start_at_once_build_one_index(tmp_path):
 def test_any_query(corpus, query, number):
     results = Bm25Index(corpus).search(query, number)
     assert len(results) <= number and all(result["score"] > 0 for result in results)
+
+
+@pytest.mark.parametrize(
+    "query, text",
+    [
+        ("cafe\u0301", "A caf\u00e9."),
+        ("STRASSE", "the stra\u00dfe"),
+        ("\uff34\uff4f\uff57\uff45\uff52", "Tower"),
+        ("fi", "\ufb01"),
+    ],
+)
+def test_words_are_found_however_they_are_written(query, text):
+    assert set(bm25.words(query)) & set(bm25.words(text))
+
+
+def test_a_corpus_that_changes_while_it_is_read(tmp_path, monkeypatch):
+    corpus = tmp_path / "c.jsonl"
+    corpus.write_text('{"text": "old comet"}\n')
+    write = bm25._write_index
+
+    def changing(path, folder):
+        path.write_text('{"text": "new comet"}\n')
+        write(path, folder)
+
+    monkeypatch.setattr(bm25, "_write_index", changing)
+    with pytest.raises(ValueError, match="has changed while its index was built"):
+        bm25.Bm25Index(str(corpus))
+    monkeypatch.undo()
+    corpus.write_text('{"text": "old comet"}\n')
+    assert bm25.Bm25Index(str(corpus)).search("comet", 1)[0]["content"] == "old comet"
+
+
+def test_a_damaged_index_says_what_to_delete(tmp_path):
+    corpus = tmp_path / "c.jsonl"
+    corpus.write_text('{"text": "a comet"}\n')
+    folder = bm25.Bm25Index(str(corpus)).folder
+    (folder / "offsets.npy").write_bytes(b"")
+    with pytest.raises(ValueError, match=f"{folder.name} is damaged .*delete it"):
+        bm25.Bm25Index(str(corpus))

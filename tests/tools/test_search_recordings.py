@@ -252,3 +252,9 @@ def test_the_command_reads_yaml_as_verl_does(tmp_path):
 def test_arguments_nested_without_end():
     done = cli("run", "image_zoom_in", "[" * 100_000)
     assert done.returncode == 2 and "no JSON" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_output_that_is_a_file(tmp_path):
+    picture(0).save(tmp_path / "x.png")
+    done = cli("run", "image_zoom_in", "--image", tmp_path / "x.png", "--output", tmp_path / "x.png", "{}")
+    assert done.returncode == 2 and "is no folder" in done.stderr and "Traceback" not in done.stderr

@@ -25,6 +25,7 @@ import os
 import re
 import shutil
 import tempfile
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from filelock import FileLock
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1  # part of an index's name: count up when tokens or files change
+FORMAT = 2  # part of an index's name: count up when tokens or files change
 TEXT_FIELDS = ("text", "content", "contents")
 WHOLE_HASH_BYTES = 2**28  # larger corpora are known by samples and their time of change
 SAMPLES, SAMPLE_BYTES = 64, 2**16
@@ -44,8 +45,8 @@ _TITLED = re.compile(r'"([^"\n]*)"\n')  # `contents` of the usual Wikipedia dump
 
 
 def words(text: str) -> list[str]:
-    """The words that BM25 compares."""
-    return _WORD.findall(text.lower())
+    """The words that BM25 compares: however they are composed, full-width or not, without case."""
+    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
 
 
 class Bm25Index:
@@ -66,12 +67,16 @@ class Bm25Index:
             raise ValueError(f"corpus: there is no file {corpus}")
         parent = path.parent if index_dir is None else Path(index_dir).expanduser()
         try:
-            self.folder = parent / f"{path.name}.bm25-{_fingerprint(path)}"
+            self._known = _fingerprint(path)
+            self.folder = parent / f"{path.name}.bm25-{self._known}"
         except OSError as error:
             raise ValueError(f"corpus: cannot read {corpus}: {error}") from error
         if not self.folder.is_dir():
             self._build(path, parent)
-        self._open()
+        try:
+            self._open()
+        except (OSError, EOFError, ValueError, KeyError) as error:
+            raise ValueError(f"index_dir: {self.folder} is damaged ({error}); delete it") from error
 
     def __len__(self) -> int:
         return len(self._offsets) - 1
@@ -112,6 +117,8 @@ class Bm25Index:
                 temporary = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}.", dir=parent))
                 try:
                     _write_index(corpus, temporary)
+                    if _fingerprint(corpus) != self._known:
+                        raise ValueError(f"corpus: {corpus} has changed while its index was built; start again")
                     os.chmod(temporary, 0o755)
                     os.rename(temporary, self.folder)
                 finally:
