@@ -70,7 +70,7 @@ class SearchOptions(Options):
         """A little less than `timeout_s`: what runs out of it can still say why."""
         return 0.95 * self.timeout_s
 
-    def make_cache(self, tool: str, service: str | None) -> AnswerCache:
+    def make_cache(self, tool: str, service: str | None = None) -> AnswerCache:
         return AnswerCache(tool, self.cache, self.cache_mode, service)
 
     def make_rate_limit(self, tool: str) -> RateLimit | None:
