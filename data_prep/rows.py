@@ -27,6 +27,11 @@ from PIL import Image
 
 AGENT_NAME = "axpo_tool_agent"
 IMAGE_PLACEHOLDER = "<image>"
+# Area of an image in a prompt, in pixels: without an upper limit one photograph takes up to 16,384 tokens, and a prompt
+# that exceeds data.max_prompt_length fails in all of its rollouts. 2 megapixels are 1,953 tokens of Qwen3-VL; the tools
+# crop from the stored image, which keeps its resolution. The lower limit is that of Qwen3-VL's own processor.
+PROMPT_MAX_PIXELS = 2_000_000
+PROMPT_MIN_PIXELS = 65_536
 
 
 def png_bytes(image: np.ndarray | Image.Image) -> bytes:

@@ -30,7 +30,7 @@ from data_prep.core.parquet import RowWriter
 from data_prep.core.spec import Context, Dataset, Drop, Row
 from data_prep.core.text import neutralise, with_placeholders
 from data_prep.errors import DataError
-from data_prep.rows import IMAGE_PLACEHOLDER, image_entry, rl_row
+from data_prep.rows import IMAGE_PLACEHOLDER, PROMPT_MAX_PIXELS, PROMPT_MIN_PIXELS, image_entry, rl_row
 
 NAMED_DROPS = 50  # ids per reason that a manifest lists
 DUPLICATE, LEFT_OUT = "duplicate id", "left out by an option"  # reasons that say nothing against source or reader
@@ -47,6 +47,8 @@ class BuildOptions:
         system: system turn instead of the ability's; empty for none.
         seed: of everything that is drawn.
         params: the dataset's own options.
+        prompt_max_pixels: area of the image that the model is shown at most; None leaves it to the processor.
+        prompt_min_pixels: area of the image that the model is shown at least; None leaves it to the processor.
     """
 
     on_error: str = "drop"
@@ -55,6 +57,8 @@ class BuildOptions:
     system: str | None = None
     seed: int = 0
     params: Mapping[str, Any] = field(default_factory=dict)
+    prompt_max_pixels: int | None = PROMPT_MAX_PIXELS
+    prompt_min_pixels: int | None = PROMPT_MIN_PIXELS
 
 
 def _json(value: Mapping[str, Any]) -> str:
@@ -81,13 +85,14 @@ def build_row(dataset: Dataset, row: Row, context: Context, index: int, options:
     system = ABILITIES[ability].system if options.system is None else options.system
     added = dataset.added_tools(options.params) if dataset.added_tools else ()
     tools = select_tools(ability, len(row.images), options.tools, added)
+    limits = {"max_pixels": options.prompt_max_pixels, "min_pixels": options.prompt_min_pixels}
     closing = " ".join(text for text in (row.hint, instruction(ability, row.scoring.get("type", ""))) if text)
     try:
         built = rl_row(
             data_source=row.data_source or dataset.data_source,
             question=with_placeholders(row.question.strip(), IMAGE_PLACEHOLDER),
             instruction=closing,
-            images=[image_entry(image) for image in row.images],
+            images=[image_entry(image, **limits) for image in row.images],
             ground_truth=answer,
             split=context.part,
             index=index,

@@ -24,6 +24,7 @@ from data_prep.abilities import parse_tools
 from data_prep.core.images import PIL_LIMIT
 from data_prep.core.spec import Dataset
 from data_prep.errors import OptionError
+from data_prep.rows import PROMPT_MAX_PIXELS, PROMPT_MIN_PIXELS
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +41,10 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     add("--shard-rows", type=int, default=256, metavar="N", help="source rows that an interruption costs at most")
     add("--max-image-pixels", type=int, default=PIL_LIMIT, metavar="N", help="larger images are bad rows; training "
         "itself refuses images above the default")  # fmt: skip
+    add("--prompt-max-pixels", type=int, default=PROMPT_MAX_PIXELS, metavar="N", help="area at which the model is "
+        "shown a larger image; files and tools keep the original; 0 for no limit")  # fmt: skip
+    add("--prompt-min-pixels", type=int, default=PROMPT_MIN_PIXELS, metavar="N", help="area to which a smaller image "
+        "is enlarged for the model; 0 for no limit")  # fmt: skip
     add("--tools", metavar="A,B", help="tools of every row, instead of those that the ability has")
     add("--system", metavar="TEXT", help="system turn instead of the ability's; an empty one for none")
     add("--seed", type=int, default=0, help="of all that is drawn, and of the contact sheet")
@@ -82,10 +87,16 @@ def run_options(args: argparse.Namespace, dataset: Dataset):
     from data_prep.core.build import BuildOptions
     from data_prep.core.run import RunOptions
 
-    for option, least in (("limit", 1), ("workers", 1), ("shard_rows", 1), ("max_image_pixels", 1), ("sheet_rows", 0)):
+    least_of = {"limit": 1, "workers": 1, "shard_rows": 1, "max_image_pixels": 1, "sheet_rows": 0}
+    for option, least in (least_of | {"prompt_max_pixels": 0, "prompt_min_pixels": 0}).items():
         value = getattr(args, option)
         if value is not None and value < least:
             raise OptionError("--" + option.replace("_", "-"), f"must be at least {least}, got {value}")
+    if 0 < args.prompt_max_pixels < args.prompt_min_pixels:
+        raise OptionError(
+            "--prompt-max-pixels",
+            f"must be at least --prompt-min-pixels ({args.prompt_min_pixels}), got {args.prompt_max_pixels}",
+        )
     if not 0 <= args.max_dropped <= 1:
         raise OptionError("--max-dropped", f"must be from 0 to 1, got {args.max_dropped}")
     names = dataset.default_parts or tuple(dataset.parts)
@@ -99,8 +110,15 @@ def run_options(args: argparse.Namespace, dataset: Dataset):
     own = getattr(args, "own_options", None)
     params = default_params(dataset) if own is None else {name: getattr(args, name) for name in own}
     build = BuildOptions(
-        args.on_error, args.max_image_pixels, parse_tools(args.tools), args.system, args.seed, params
-    )  # fmt: skip
+        on_error=args.on_error,
+        max_image_pixels=args.max_image_pixels,
+        tools=parse_tools(args.tools),
+        system=args.system,
+        seed=args.seed,
+        params=params,
+        prompt_max_pixels=args.prompt_max_pixels or None,
+        prompt_min_pixels=args.prompt_min_pixels or None,
+    )
     return RunOptions(
         output=args.output,
         parts=names,

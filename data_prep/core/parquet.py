@@ -28,7 +28,7 @@ SCHEMA = pa.schema(
         "data_source": pa.string(),
         "agent_name": pa.string(),
         "prompt": pa.list_(pa.struct({"role": pa.string(), "content": pa.string()})),
-        "images": pa.list_(pa.struct({"bytes": pa.binary()})),
+        "images": pa.list_(pa.struct({"bytes": pa.binary(), "max_pixels": pa.int64(), "min_pixels": pa.int64()})),
         "ability": pa.string(),
         "reward_model": pa.struct({"style": pa.string(), "ground_truth": pa.string()}),
         "extra_info": pa.struct(

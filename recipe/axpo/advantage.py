@@ -11,18 +11,26 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""AXPO advantages in separate streams (AXPO, section 2, step 6; Eq. 2-4), registered with verl as "axpo".
+"""The AXPO advantage estimator (Eq. 2-4), registered with verl as ``axpo``.
 
-A batch holds three kinds of rows:
+A batch holds three kinds of rows. With r_i the outcome reward of rollout i of a question, and r_1..r_K the rewards of
+the K continuations of one prefix:
 
-    ROLLOUT       an ordinary rollout: GRPO within its question, from the rewards as they were
-    SOURCE        a rollout whose prefix was resampled: trained on the prefix only, with the recovery reward in place
-                  of its own (Eq. 3, 4)
-    CONTINUATION  one of the K samples from that prefix: trained on what it added only, normalised among the K (Eq. 2)
+    ROLLOUT        A_i = (r_i - mean(r_1..r_N)) / std(r_1..r_N)         ordinary GRPO, from the rewards as they were
 
-Each stream is normalised on its own: a recovery never changes the advantage of a rollout that was not selected, so in
-an all-wrong group those stay at zero. Which tokens a row trains is decided by its response mask, not here.
+    CONTINUATION   A_k = (r_k - mean(r_1..r_K)) / std(r_1..r_K)         (Eq. 2) among the K of its prefix only
+
+    SOURCE         r_prefix = 1 if any r_k is correct, else 0           (Eq. 3)
+                   A = (r_prefix - mean(r')) / std(r')                  (Eq. 4)
+                   r' = r_1..r_N with the source's own reward replaced by r_prefix
+
+Each stream is normalised on its own. A recovery never changes the advantage of a rollout that was not selected: in an
+all-wrong group those stay at zero. Several sources of one group apply Eq. 4 each on its own, the others' rewards as
+they were. The response mask decides which tokens a row trains: a SOURCE row its prefix, a CONTINUATION row what was
+resampled, a ROLLOUT row all of it. ``tree.py`` makes these rows.
 """
+
+from __future__ import annotations
 
 import math
 from collections import defaultdict
@@ -36,7 +44,7 @@ from verl.trainer.ppo.core_algos import register_adv_est
 
 
 class Role(IntEnum):
-    """What a row of the batch is; see the module's docstring."""
+    """Name what a row of the batch is; the module's docstring gives the credit of each."""
 
     ROLLOUT = 0
     SOURCE = 1
@@ -60,22 +68,22 @@ def compute_axpo_advantage(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Compute outcome advantages of B rows with T response tokens. Without branches this is verl's GRPO, bit for bit.
 
-    A group of one has mean 0 and standard deviation 1, as in verl; the standard deviation is the sample's (N - 1).
-    A continuation whose siblings are all missing has no baseline: its advantage is 0.
+    The standard deviation is the sample's (N - 1). A group of one has mean 0 and standard deviation 1, as in verl. A
+    continuation whose siblings are all missing has no baseline: its advantage is 0.
 
     Args:
         token_level_rewards: (B, T); the sum over T is the row's own outcome reward, whatever its role.
         response_mask: (B, T); on SOURCE rows restricted to the prefix, on CONTINUATION rows to what was resampled.
         index: (B,) question of each row.
-        role: (B,) values of `Role`.
+        role: (B,) values of ``Role``.
         prefix_group: (B,) id of the fork that a SOURCE or CONTINUATION row belongs to. None on ROLLOUT rows; where a
             column cannot hold None: NaN, a negative integer or an empty string.
-        recovery_reward: (B,) Eq. 3 on SOURCE rows, 1.0 if any continuation was correct, else 0.0; unread elsewhere.
+        recovery_reward: (B,) r_prefix (Eq. 3) on SOURCE rows, on the scale of the rewards; unread elsewhere.
         epsilon: added to the standard deviation.
         norm_adv_by_std_in_grpo: divide by the standard deviation (GRPO) or not (Dr. GRPO).
         config: verl's algorithm configuration; nothing in it is read.
 
-        `index`, `role`, `prefix_group` and `recovery_reward` may be lists, numpy arrays or tensors.
+        ``index``, ``role``, ``prefix_group`` and ``recovery_reward`` may be lists, numpy arrays or tensors.
 
     Returns:
         advantages and returns, the same (B, T) float32 tensor.
@@ -85,7 +93,17 @@ def compute_axpo_advantage(
             without a finite recovery_reward, two SOURCE rows of one prefix_group, a CONTINUATION row whose
             prefix_group has no SOURCE row or belongs to another question.
     """
-    rows = _Rows(token_level_rewards, response_mask, index, role, prefix_group, recovery_reward)
+    if token_level_rewards.ndim != 2 or response_mask.shape != token_level_rewards.shape:
+        raise ValueError(
+            "response_mask must have the shape (B, T) of token_level_rewards; got "
+            f"{tuple(response_mask.shape)} and {tuple(token_level_rewards.shape)}"
+        )
+    size = len(token_level_rewards)
+    question, recovery = _column("index", index, size), _column("recovery_reward", recovery_reward, size)
+    roles = [_role(value, row) for row, value in enumerate(_column("role", role, size))]
+    groups = [_group_id(value) for value in _column("prefix_group", prefix_group, size)]
+    originals, continuations = _grouped(question, roles, groups, recovery)
+
     rewards = token_level_rewards.float().sum(dim=-1)
     advantages = torch.zeros_like(rewards)
 
@@ -97,70 +115,52 @@ def compute_axpo_advantage(
             return centred
         return centred / (torch.ones_like(rewards[0]) + epsilon if alone else group_rewards.std() + epsilon)
 
-    for members in rows.original_groups.values():
-        group_rewards = rewards[members]
+    for rows in originals.values():
+        group_rewards = rewards[rows]
         group_advantages = normalise(group_rewards)
-        for position, row in enumerate(members):
-            if rows.role[row] == Role.SOURCE:  # Eq. 4, each source on its own: the others' rewards as they were
-                with_recovery = group_rewards.clone()
-                with_recovery[position] = rows.recovery_reward[row]
-                advantages[row] = normalise(with_recovery)[position]
-            else:
-                advantages[row] = group_advantages[position]
-
-    for members in rows.continuation_groups.values():  # Eq. 2
-        if len(members) > 1:  # one survivor of K (the others failed on our side) has nothing to be compared with: 0
-            advantages[members] = normalise(rewards[members])
+        for place, row in enumerate(rows):
+            advantages[row] = group_advantages[place]
+            if roles[row] == Role.SOURCE:  # Eq. 4
+                replaced = group_rewards.clone()
+                replaced[place] = recovery[row]
+                advantages[row] = normalise(replaced)[place]
+    for rows in continuations.values():  # Eq. 2
+        if len(rows) > 1:
+            advantages[rows] = normalise(rewards[rows])
 
     token_advantages = advantages.unsqueeze(-1) * response_mask.to(advantages.dtype)
     return token_advantages, token_advantages
 
 
-class _Rows:
-    """The branch columns, checked and grouped."""
-
-    def __init__(self, token_level_rewards, response_mask, index, role, prefix_group, recovery_reward):
-        if token_level_rewards.ndim != 2 or response_mask.shape != token_level_rewards.shape:
-            raise ValueError(
-                "response_mask must have the shape (B, T) of token_level_rewards; got "
-                f"{tuple(response_mask.shape)} and {tuple(token_level_rewards.shape)}"
-            )
-        size = len(token_level_rewards)
-        question = _column("index", index, size)
-        self.role = [_role(value, row) for row, value in enumerate(_column("role", role, size))]
-        groups = [_group_id(value) for value in _column("prefix_group", prefix_group, size)]
-        self.recovery_reward = _column("recovery_reward", recovery_reward, size)
-        self.original_groups: dict[Hashable, list[int]] = defaultdict(list)
-        self.continuation_groups: dict[Hashable, list[int]] = defaultdict(list)
-
-        source_of: dict[Hashable, int] = {}
-        for row in range(size):
-            if self.role[row] != Role.ROLLOUT and groups[row] is None:
-                raise ValueError(f"prefix_group is missing on row {row}, a {self.role[row].name} row")
-            if self.role[row] == Role.CONTINUATION:
-                self.continuation_groups[groups[row]].append(row)
-                continue
-            self.original_groups[question[row]].append(row)
-            if self.role[row] == Role.SOURCE:
-                if groups[row] in source_of:
-                    raise ValueError(
-                        f"prefix_group {groups[row]!r} has two SOURCE rows, {source_of[groups[row]]} and {row}"
-                    )
-                source_of[groups[row]] = row
-                recovery = self.recovery_reward[row]
-                if recovery is None or not math.isfinite(recovery):
-                    raise ValueError(f"recovery_reward of SOURCE row {row} must be a finite number, got {recovery}")
-
-        for group, members in self.continuation_groups.items():
-            if group not in source_of:
-                raise ValueError(f"prefix_group {group!r} of CONTINUATION row {members[0]} has no SOURCE row")
-            for row in members:
-                if question[row] != question[source_of[group]]:
-                    raise ValueError(f"index of CONTINUATION row {row} differs from that of prefix_group {group!r}")
+def _grouped(question: list, roles: list[Role], groups: list, recovery: list) -> tuple[dict, dict]:
+    """Check the columns; return the original rows of each question and the continuation rows of each prefix."""
+    originals: dict[Hashable, list[int]] = defaultdict(list)
+    continuations: dict[Hashable, list[int]] = defaultdict(list)
+    source_of: dict[Hashable, int] = {}
+    for row, (role, group) in enumerate(zip(roles, groups, strict=True)):
+        if role != Role.ROLLOUT and group is None:
+            raise ValueError(f"prefix_group is missing on row {row}, a {role.name} row")
+        if role == Role.CONTINUATION:
+            continuations[group].append(row)
+            continue
+        originals[question[row]].append(row)
+        if role == Role.SOURCE:
+            if group in source_of:
+                raise ValueError(f"prefix_group {group!r} has two SOURCE rows, {source_of[group]} and {row}")
+            if recovery[row] is None or not math.isfinite(recovery[row]):
+                raise ValueError(f"recovery_reward of SOURCE row {row} must be a finite number, got {recovery[row]}")
+            source_of[group] = row
+    for group, rows in continuations.items():
+        if group not in source_of:
+            raise ValueError(f"prefix_group {group!r} of CONTINUATION row {rows[0]} has no SOURCE row")
+        for row in rows:
+            if question[row] != question[source_of[group]]:
+                raise ValueError(f"index of CONTINUATION row {row} differs from that of prefix_group {group!r}")
+    return originals, continuations
 
 
 def _column(name: str, values: Any, size: int) -> list:
-    """A checked column as a list of Python objects, from a list, an array or a tensor."""
+    """Check a column and return it as a list of Python objects, from a list, an array or a tensor."""
     if values is None:
         raise ValueError(f"{name} is None")
     column = values.tolist() if hasattr(values, "tolist") else list(values)
@@ -170,6 +170,7 @@ def _column(name: str, values: Any, size: int) -> list:
 
 
 def _role(value: Any, row: int) -> Role:
+    """Convert a value of the role column."""
     try:
         return Role(value)
     except ValueError:
@@ -177,6 +178,7 @@ def _role(value: Any, row: int) -> Role:
 
 
 def _group_id(value: Any) -> Hashable | None:
+    """Convert a value of the prefix_group column; NaN, negative numbers and the empty string mean None."""
     if isinstance(value, float) and math.isnan(value):
         return None
     if isinstance(value, Real) and value < 0:

@@ -23,6 +23,7 @@ from verl.experimental.agent_loop.tool_agent_loop import AgentData, AgentState, 
 from verl.tools.function_tool import FunctionTool
 
 from recipe.axpo.config import AGENT_LOOP, AXPOConfig
+from recipe.axpo.deadline import within
 from recipe.axpo.trajectory import EngineCall, Fork, Trajectory, TurnSnapshot
 from tools.errors import ToolInfrastructureError
 from tools.trajectory import past_calls
@@ -68,36 +69,40 @@ class _RecordingClient:
     async def generate(self, request_id, *, prompt_ids, **kwargs):
         given = tuple(prompt_ids)
         output = await self._client.generate(request_id, prompt_ids=prompt_ids, **kwargs)
-        log_probs = tuple(output.log_probs) if output.log_probs else None
-        self._calls.append(EngineCall(given, tuple(output.token_ids), log_probs))
+        self._calls.append(EngineCall(given, tuple(output.token_ids)))
         return output
 
 
 @register(AGENT_LOOP)
 class AXPOToolAgentLoop(ToolAgentLoop):
-    """``ToolAgentLoop`` plus three things; one instance serves one session.
+    """``ToolAgentLoop`` with four additions; one instance serves one session.
 
-    - before each assistant turn it records a ``TurnSnapshot`` (in ``output.extra_fields[TRAJECTORY_KEY]``, which the
-      rollout worker takes out again before the row is written);
-    - given ``axpo_fork`` it starts from that fork instead of the prompt: state as it was *at the cut*, not at the
-      source's end, and prefix plus new tokens parsed as one assistant turn;
-    - a tool that fails for infrastructure reasons ends the session with ``RolloutInfrastructureError``, where verl
-      would show the model the exception's text and score what it makes of it.
+    - Before each assistant turn it records a ``TurnSnapshot`` (in ``output.extra_fields[TRAJECTORY_KEY]``, which the
+      rollout worker takes out again before the row is written).
+    - Given ``axpo_fork`` it starts from that fork instead of the prompt: state as it was *at the cut*, not at the
+      source's end, and prefix plus new tokens parsed as one assistant turn.
+    - A tool that fails for infrastructure reasons, or takes longer than ``axpo.tool_timeout_s``, ends the session with
+      ``RolloutInfrastructureError``. verl would show the model the exception's text and score what it makes of it.
+    - A turn generates at most what is left of the response; verl lets the engine go on and throws the rest away.
+
+    verl's tool parser reads the whole turn: a call that the model writes inside its thinking is executed, but it is
+    never a fork (``forks.read_response``).
     """
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self._trajectory: Trajectory | None = None
+        self._trajectory = Trajectory()
         self._fork: Fork | None = None
-        self._infrastructure_error: BaseException | None = None
-        self.tools = {name: self._watched(tool) for name, tool in self.tools.items()}
-        self._trace = AXPOConfig.from_config(self.config).trace_engine_calls
+        # The wrapped tools write here. They must not refer to the loop: that cycle would keep every session's images
+        # alive until the garbage collector comes by.
+        self._infrastructure_errors: list[str] = []
+        self.tools = {name: watched(tool, self._infrastructure_errors) for name, tool in self.tools.items()}
+        self.axpo = AXPOConfig.from_config(self.config)
 
     async def run(self, sampling_params: dict[str, Any], **kwargs):
         """Run one session; ``axpo_fork`` (a ``Fork``) in ``kwargs`` resumes from there."""
         self._fork = kwargs.pop("axpo_fork", None)
-        self._trajectory = Trajectory(request_id="")
-        if self._trace:
+        if self.axpo.trace_engine_calls:
             self.server_manager = _RecordingClient(self.server_manager, self._trajectory.engine_calls)
         output = await super().run(sampling_params, **kwargs)
         output.extra_fields[TRAJECTORY_KEY] = self._trajectory
@@ -105,11 +110,8 @@ class AXPOToolAgentLoop(ToolAgentLoop):
 
     async def _handle_pending_state(self, agent_data: AgentData, sampling_params: dict[str, Any]) -> AgentState:
         if self._fork is None:
-            state = await super()._handle_pending_state(agent_data, sampling_params)
-        else:
-            state = self._resume(agent_data, self._fork)
-        self._trajectory.request_id = agent_data.request_id
-        return state
+            return await super()._handle_pending_state(agent_data, sampling_params)
+        return self._resume(agent_data, self._fork)
 
     def _resume(self, agent_data: AgentData, fork: Fork) -> AgentState:
         """Put ``agent_data`` where the source stood when it had just written the opening tag."""
@@ -146,35 +148,40 @@ class AXPOToolAgentLoop(ToolAgentLoop):
                 past_calls=tuple(past_calls(agent_data)),
             )
         )
+        left = self.response_length - len(agent_data.response_mask)
+        sampling_params = {**sampling_params, "max_tokens": max(1, left)}
         return await super()._handle_generating_state(agent_data, sampling_params, ignore_termination)
-
-    def _watched(self, tool):
-        """A copy of ``tool`` whose failures of ours are remembered on this session before verl turns them to text.
-
-        The copy is shallow: limits on concurrency and what a tool keeps are those of the worker, not of the session.
-        """
-        watched = copy.copy(tool)
-        name = "call" if isinstance(tool, FunctionTool) else "execute"
-        function = getattr(tool, name)
-
-        async def remembering(*args, **kwargs):
-            try:
-                return await function(*args, **kwargs)
-            except INFRASTRUCTURE_ERRORS as error:
-                self._infrastructure_error = error
-                raise
-
-        object.__setattr__(watched, name, remembering)
-        return watched
 
     async def _call_tool(self, tool_call, tools_kwargs: dict[str, Any] | None, agent_data: AgentData):
         # rows of other tools have null here: columns of a parquet file are the same for all rows
         tools_kwargs = {name: value or {} for name, value in (tools_kwargs or {}).items()}
-        result = await super()._call_tool(tool_call, tools_kwargs, agent_data)
-        if self._infrastructure_error is not None:
-            error = self._infrastructure_error
-            raise RolloutInfrastructureError(
-                f"tool {tool_call.name!r} failed on our side: {type(error).__name__}: {error}"
-            ) from error
+        result = await within(
+            self.axpo.tool_timeout_s,
+            super()._call_tool(tool_call, tools_kwargs, agent_data),
+            f"a call of the tool {tool_call.name!r}",
+            "axpo.tool_timeout_s",
+        )
+        if self._infrastructure_errors:
+            raise RolloutInfrastructureError(f"tool {tool_call.name!r} failed: {self._infrastructure_errors[0]}")
         self._trajectory.executed_calls += 1
         return result
+
+
+def watched(tool: Any, errors: list[str]) -> Any:
+    """Copy a tool so that its infrastructure failures are noted in ``errors`` before verl turns them into text.
+
+    The copy is shallow: limits on concurrency and what a tool keeps are those of the worker, not of the session.
+    """
+    copied = copy.copy(tool)
+    name = "call" if isinstance(tool, FunctionTool) else "execute"
+    function = getattr(tool, name)
+
+    async def noting(*args, **kwargs):
+        try:
+            return await function(*args, **kwargs)
+        except INFRASTRUCTURE_ERRORS as error:
+            errors.append(f"{type(error).__name__}: {error}")
+            raise
+
+    object.__setattr__(copied, name, noting)
+    return copied

@@ -14,12 +14,15 @@
 """Fork points: where the trajectory of a tool-using rollout can be cut and sampled again.
 
 A fork lies directly after an opening tool-call tag. Everything up to and including that tag is the shared prefix
-(`t_src` in the paper); a continuation samples the call, has it executed and goes on to the answer. The uncertainty of
-a fork is the mean probability that the policy gave to the tokens of the call it wrote there (AXPO, section 2, step 3).
+(``t_src`` in the paper). A continuation samples the call, executes it and goes on to the answer. The uncertainty of a
+fork is the mean probability that the policy gave to the tokens of the call it wrote there (AXPO, section 2, step 3).
 
-All functions here are pure and read token ids only: nothing is decoded and encoded again, so a prefix is always
-exactly what the engine produced. `decode` is used to look at a call, never to build one.
+``read_response`` is the one reading of a response: whether the rollout acted, which forks it offers, and if it offers
+none, why. All functions are pure and read token ids: a prefix is always exactly what the engine produced. ``decode``
+is used to look at a call, never to build one.
 """
+
+from __future__ import annotations
 
 import json
 import math
@@ -36,14 +39,14 @@ _LEADING_TAG = re.compile(r"\s*(?:<[^<>]*>|\[[^\[\]]*\])")
 
 @dataclass(frozen=True)
 class ToolCallSpan:
-    """One complete tool call in a response, and the fork it offers. Positions are indices into `response_ids`.
+    """One complete tool call in a response, and the fork it offers. Positions are indices into ``response_ids``.
 
     Attributes:
         turn: assistant turn that holds the call, counted from 1.
         start: position of the opening tag.
-        end: one past the closing tag; the call is `[start, end)`, both tags included.
-        fork: `start + 1`, the length of the prefix that ends with the opening tag.
-        confidence: mean probability of the sampled tokens in `[start, end)`, in (0, 1]. Low means uncertain.
+        end: one past the closing tag; the call is ``[start, end)``, both tags included.
+        fork: ``start + 1``, the length of the prefix that ends with the opening tag.
+        confidence: mean probability of the sampled tokens in ``[start, end)``, in (0, 1]. Low means uncertain.
     """
 
     turn: int
@@ -56,10 +59,105 @@ class ToolCallSpan:
 class NoForkReason(StrEnum):
     """Why a response offers no fork. The later in this list, the closer the response came to a fork."""
 
+    UNREADABLE = "unreadable"  # reading the response raised an error
     NO_CALL = "no_call"  # no opening tag outside of thinking
+    IN_THINKING = "in_thinking"  # a call was executed, but none stands outside of thinking
     UNCLOSED = "unclosed"  # an opening tag, but the turn ends before the closing one
     UNPARSABLE = "unparsable"  # a closed call that is not a JSON object with a "name"
     MERGED_TAG = "merged_tag"  # the token of the opening tag also holds the start of the call
+    NO_LOG_PROBS = "no_log_probs"  # the rollout engine returned no log-probabilities to rank the call by
+    NAN = "nan"  # the log-probabilities of the call are not finite numbers
+    LITERAL_TAG = "literal_tag"  # an opening tag before the call's own, which verl pairs with the call's closing tag
+    LAST_TURN = "last_turn"  # the trajectory may not go on after this turn, so the call is never executed
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one reading of a response finds.
+
+    Attributes:
+        acted: whether the rollout belongs to its question's tool-using subgroup (the trigger, section 2, step 2): it
+            executed a call, or it closed one outside of thinking. A malformed call is an attempt.
+        spans: the forks it offers, in order of position, at most one per turn.
+        reason: why it offers none; None if it offers one.
+    """
+
+    acted: bool
+    spans: tuple[ToolCallSpan, ...]
+    reason: NoForkReason | None
+
+
+def read_response(
+    response_ids: Sequence[int],
+    response_mask: Sequence[int],
+    response_logprobs: Sequence[float] | None,
+    *,
+    open_id: int,
+    close_id: int,
+    think_open_id: int | None = None,
+    think_close_id: int | None = None,
+    decode: Decode | None = None,
+    executed_calls: int = 0,
+    max_assistant_turns: int | None = None,
+    max_user_turns: int | None = None,
+) -> Reading:
+    """Read a response once: did the rollout act, which forks does it offer, and if none, why.
+
+    A run of ones in ``response_mask`` is an assistant turn. Each turn offers at most one fork: its first closed call
+    outside of thinking. The call starts at the first opening tag whose next tag is a closing one; an opening tag that
+    is followed by another one was abandoned by the model.
+
+    Thinking. A completion usually has no opening think tag, because the generation prompt holds it. Therefore:
+      * a turn with a closing think tag: only what follows the last one counts;
+      * a turn whose last think tag is an opening one never finished thinking: nothing in it counts;
+      * a turn with no think tag at all is plain text and counts. Token ids cannot tell a template that opens the
+        thinking in the prompt from one that does not, so the reading agrees with verl's tool parser, which reads the
+        whole turn and would have executed the call.
+
+    verl's parser reads the thinking, too: a call written there is executed, but it is never a fork.
+
+    Args:
+        response_ids: (T,) token ids of the response, tool answers included.
+        response_mask: (T,) 1 for generated tokens, 0 for tool answers.
+        response_logprobs: (T,) log-probabilities of the sampled tokens; values under a zero mask are not read. Without
+            them a response offers no fork.
+        open_id, close_id: ids of the opening and closing tool-call tag.
+        think_open_id, think_close_id: ids of the think tags, where the model has them.
+        decode: turns ids into text. With it a call must parse as a JSON object that has a string "name", and the
+            token of the opening tag must hold nothing but the tag and white space; otherwise the turn offers no fork.
+        executed_calls: tool calls that the agent loop has executed in this rollout.
+        max_assistant_turns, max_user_turns: limits of the trajectory (None or 0: no limit). A call in the last turn
+            that they allow is never executed and offers no fork.
+
+    Raises:
+        ValueError: the length of ``response_mask`` or ``response_logprobs`` differs from that of ``response_ids``.
+    """
+    logprobs = None if response_logprobs is None else _as_list(response_logprobs)
+    ids, turns = _read_turns(
+        response_ids, response_mask, logprobs, open_id, close_id, think_open_id, think_close_id, decode
+    )
+    spans, reasons, closed = [], [], False
+    for number, turn in enumerate(turns, start=1):
+        closed = closed or turn.call is not None
+        reason = turn.reason
+        if reason is None and open_id in ids[turn.begin : turn.call[0]]:
+            reason = NoForkReason.LITERAL_TAG
+        if reason is None and (
+            (max_assistant_turns and number >= max_assistant_turns) or (max_user_turns and number > max_user_turns)
+        ):
+            reason = NoForkReason.LAST_TURN
+        if reason is None:
+            spans.append(_span(number, turn))
+        else:
+            reasons.append(reason)
+
+    acted = closed or executed_calls > 0
+    if spans:
+        return Reading(acted, tuple(spans), None)
+    reason = max(reasons, key=list(NoForkReason).index, default=NoForkReason.NO_CALL)
+    if reason is NoForkReason.NO_CALL and executed_calls > 0:
+        reason = NoForkReason.IN_THINKING
+    return Reading(acted, (), reason)
 
 
 def find_tool_call_spans(
@@ -73,122 +171,88 @@ def find_tool_call_spans(
     think_close_id: int | None = None,
     decode: Decode | None = None,
 ) -> list[ToolCallSpan]:
-    """Find the fork that each assistant turn of a response offers: its first closed tool call outside of thinking.
+    """Find the first closed tool call outside of thinking of every turn, in order of position.
 
-    A run of ones in `response_mask` is an assistant turn. Within a turn the call starts at the first opening tag
-    whose next tag is a closing one: an opening tag that is followed by another one was abandoned by the model.
-
-    Thinking. A completion usually has no opening think tag, because the generation prompt holds it. Therefore:
-      * a turn with a closing think tag: only what follows the last one counts;
-      * a turn whose last think tag is an opening one never finished thinking: nothing in it counts;
-      * a turn with no think tag at all is plain text and counts. Token ids cannot tell a template that opens the
-        thinking in the prompt from one that does not, so we side with the environment: verl's tool parsers read the
-        whole turn and would have executed the call.
-
-    Args:
-        response_ids: (T,) token ids of the response, tool answers included.
-        response_mask: (T,) 1 for generated tokens, 0 for tool answers.
-        response_logprobs: (T,) log-probabilities of the sampled tokens; values under a zero mask are not read.
-        open_id, close_id: ids of the opening and closing tool-call tag.
-        think_open_id, think_close_id: ids of the think tags, where the model has them.
-        decode: turns ids into text. With it a call must parse as a JSON object that has a string "name", and the
-            token of the opening tag must hold nothing but the tag and white space; otherwise the turn gives no span.
-
-    Returns:
-        Spans in order of their position, at most one per turn.
+    Arguments and rules as in ``read_response``, but what verl's agent loop would do with the call is not considered.
+    A call whose log-probabilities are not finite is left out.
 
     Raises:
-        ValueError: an argument's length differs from `response_ids`, or there are no log-probabilities.
+        ValueError: an argument's length differs from ``response_ids``, or there are no log-probabilities.
     """
     if response_logprobs is None:
         raise ValueError(
             "response_logprobs is None: forks are ranked by the rollout's probabilities, so "
             "actor_rollout_ref.rollout.calculate_log_probs must be true"
         )
-    ids = _as_list(response_ids)
-    logprobs = _as_list(response_logprobs)
-    if len(logprobs) != len(ids):
-        raise ValueError(f"response_logprobs has {len(logprobs)} entries, response_ids has {len(ids)}")
-
-    spans = []
-    for turn, call, reason in _calls(
-        ids, response_mask, open_id, close_id, think_open_id, think_close_id, decode=decode
-    ):
-        if call is None or reason is not None:
-            continue
-        start, end = call
-        confidence = math.fsum(math.exp(logprob) for logprob in logprobs[start:end]) / (end - start)
-        spans.append(ToolCallSpan(turn=turn, start=start, end=end, fork=start + 1, confidence=confidence))
-    return spans
-
-
-def used_tool(
-    response_ids: Sequence[int],
-    response_mask: Sequence[int],
-    *,
-    open_id: int,
-    close_id: int,
-    think_open_id: int | None = None,
-    think_close_id: int | None = None,
-) -> bool:
-    """Whether a response belongs to its question's tool-using subgroup (the trigger, section 2, step 2).
-
-    True if any turn holds a closed call outside of thinking, parsable or not: a malformed call is an attempt, and its
-    reward is part of what the subgroup earned. Arguments and errors as in `find_tool_call_spans`.
-    """
-    calls = _calls(_as_list(response_ids), response_mask, open_id, close_id, think_open_id, think_close_id)
-    return any(call is not None for _, call, _ in calls)
-
-
-def why_no_fork(
-    response_ids: Sequence[int],
-    response_mask: Sequence[int],
-    *,
-    open_id: int,
-    close_id: int,
-    think_open_id: int | None = None,
-    think_close_id: int | None = None,
-    decode: Decode | None = None,
-) -> NoForkReason | None:
-    """Explain why `find_tool_call_spans` finds nothing, for metrics. None if the response offers a fork.
-
-    With several turns the reason of the one that came closest to a fork is returned. Arguments and errors as in
-    `find_tool_call_spans`.
-    """
-    calls = _calls(
-        _as_list(response_ids), response_mask, open_id, close_id, think_open_id, think_close_id, decode=decode
+    _, turns = _read_turns(
+        response_ids,
+        response_mask,
+        _as_list(response_logprobs),
+        open_id,
+        close_id,
+        think_open_id,
+        think_close_id,
+        decode,
     )
-    reasons = [reason for _, _, reason in calls]
-    if None in reasons:
-        return None
-    closeness = list(NoForkReason)
-    return max(reasons, key=closeness.index, default=NoForkReason.NO_CALL)
+    return [_span(number, turn) for number, turn in enumerate(turns, start=1) if turn.reason is None]
 
 
-def _calls(
-    ids: list[int],
+@dataclass(frozen=True)
+class _Turn:
+    """An assistant turn: where it begins, its first closed call ``[start, end)`` and why that is no fork."""
+
+    begin: int
+    call: tuple[int, int] | None = None
+    confidence: float = math.nan
+    reason: NoForkReason | None = None
+
+
+def _span(number: int, turn: _Turn) -> ToolCallSpan:
+    start, end = turn.call
+    return ToolCallSpan(turn=number, start=start, end=end, fork=start + 1, confidence=turn.confidence)
+
+
+def _read_turns(
+    response_ids: Sequence[int],
     response_mask: Sequence[int],
+    logprobs: list[float] | None,
     open_id: int,
     close_id: int,
     think_open_id: int | None,
     think_close_id: int | None,
-    decode: Decode | None = None,
-) -> Iterator[tuple[int, tuple[int, int] | None, NoForkReason | None]]:
-    """Yield (turn, [start, end) of its first closed call or None, why it is no fork or None) for every turn."""
-    mask = _as_list(response_mask)
-    if len(mask) != len(ids):
-        raise ValueError(f"response_mask has {len(mask)} entries, response_ids has {len(ids)}")
-    for turn, (begin, end) in enumerate(_assistant_turns(mask), start=1):
-        begin = _thinking_ends(ids, begin, end, think_open_id, think_close_id)
-        call = _first_closed_call(ids, begin, end, open_id, close_id)
+    decode: Decode | None,
+) -> tuple[list[int], list[_Turn]]:
+    """Return the token ids as a list, and every assistant turn with its call."""
+    ids, mask = _as_list(response_ids), _as_list(response_mask)
+    for name, values in (("response_mask", mask), ("response_logprobs", logprobs)):
+        if values is not None and len(values) != len(ids):
+            raise ValueError(f"{name} has {len(values)} entries, response_ids has {len(ids)}")
+    turns = []
+    for begin, end in _assistant_turns(mask):
+        text = _thinking_ends(ids, begin, end, think_open_id, think_close_id)
+        call = _first_closed_call(ids, text, end, open_id, close_id)
         if call is None:
-            yield turn, None, NoForkReason.UNCLOSED if open_id in ids[begin:end] else NoForkReason.NO_CALL
-        else:
-            yield turn, call, None if decode is None else _inspect(ids, call, decode)
+            unclosed = open_id in ids[text:end]
+            turns.append(_Turn(begin, reason=NoForkReason.UNCLOSED if unclosed else NoForkReason.NO_CALL))
+            continue
+        reason = None if decode is None else _inspect(ids, call, decode)
+        confidence = math.nan if logprobs is None else _mean_probability(logprobs[call[0] : call[1]])
+        if reason is None and not math.isfinite(confidence):
+            reason = NoForkReason.NO_LOG_PROBS if logprobs is None else NoForkReason.NAN
+        turns.append(_Turn(begin, call, confidence, reason))
+    return ids, turns
+
+
+def _mean_probability(logprobs: list[float]) -> float:
+    """Return the mean probability of some tokens; not a finite number if the log-probabilities are broken."""
+    try:
+        return math.fsum(math.exp(logprob) for logprob in logprobs) / len(logprobs)
+    except (OverflowError, ValueError):  # log-probabilities far above 0, or infinities of both signs
+        return math.nan
 
 
 def _assistant_turns(mask: list[int]) -> Iterator[tuple[int, int]]:
-    """Yield [begin, end) of every run of non-zero mask values."""
+    """Yield ``[begin, end)`` of every run of non-zero mask values."""
     begin = None
     for position, generated in enumerate(mask):
         if generated and begin is None:
@@ -201,7 +265,7 @@ def _assistant_turns(mask: list[int]) -> Iterator[tuple[int, int]]:
 
 
 def _thinking_ends(ids: list[int], begin: int, end: int, think_open_id: int | None, think_close_id: int | None) -> int:
-    """Position from which a turn is no longer thinking; `end` if it never stops (rules: `find_tool_call_spans`)."""
+    """Return where a turn stops thinking; ``end`` if it never does (rules: ``read_response``)."""
     for position in reversed(range(begin, end)):
         if think_close_id is not None and ids[position] == think_close_id:
             return position + 1
@@ -211,7 +275,7 @@ def _thinking_ends(ids: list[int], begin: int, end: int, think_open_id: int | No
 
 
 def _first_closed_call(ids: list[int], begin: int, end: int, open_id: int, close_id: int) -> tuple[int, int] | None:
-    """[start, end) of the first opening tag whose next tag is a closing one."""
+    """Return ``[start, end)`` of the first opening tag whose next tag is a closing one."""
     start = None
     for position in range(begin, end):
         if ids[position] == open_id:
@@ -222,6 +286,7 @@ def _first_closed_call(ids: list[int], begin: int, end: int, open_id: int, close
 
 
 def _inspect(ids: list[int], call: tuple[int, int], decode: Decode) -> NoForkReason | None:
+    """Return why the text of a call forbids a fork there, or None."""
     start, end = call
     tag = decode([ids[start]])
     # A tokenizer may merge the tag with what follows it. White space may belong to the prefix; the first characters of
@@ -238,5 +303,5 @@ def _inspect(ids: list[int], call: tuple[int, int], decode: Decode) -> NoForkRea
 
 
 def _as_list(values: Sequence) -> list:
-    """A list of Python numbers from a list, an array or a tensor; the last two compare and hash badly."""
+    """Make a list of Python numbers from a list, an array or a tensor; the last two compare and hash badly."""
     return values.tolist() if hasattr(values, "tolist") else list(values)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from recipe.axpo.selection import Candidate, SettledRollout, is_triggered
 from tools.metrics import CallRecord
@@ -34,6 +34,9 @@ class StepReport:
         no_fork: tool-using rollouts that offer no fork, by reason.
         budget: prefixes the batch was allowed to resample.
         tool_calls: one record for each call of a tool of ours, continuations' calls included.
+        given_up: questions that were left out of the batch, and why; their rollouts are invalid in ``groups``.
+        cached: (tokens found in the engine's prefix cache, all tokens) of each continuation's first prompt.
+        timing: seconds by metric key, see ``coordinator``.
     """
 
     groups: Mapping[Hashable, Sequence[SettledRollout]]
@@ -44,6 +47,9 @@ class StepReport:
     continuations: int
     correct_threshold: float = 1.0
     tool_calls: Sequence[CallRecord] = ()
+    given_up: Mapping[str, str] = field(default_factory=dict)
+    cached: Sequence[tuple[int, int]] = ()
+    timing: Mapping[str, float] = field(default_factory=dict)
 
 
 def _share(part: int, whole: int) -> float:
@@ -69,6 +75,7 @@ def thinking_acting_gap(report: StepReport) -> dict[str, float]:
         axpo/no_fork_found: tool-using rollouts without a fork (``axpo/no_fork/<reason>``: by reason).
         axpo/infra_failures: sessions and continuations left out because our side failed.
         axpo/call_confidence/{selected,unselected}: mean confidence of the selected and the other candidates.
+        axpo/continuation_cache_hit_rate: share of the continuations' prefix tokens found in the engine's prefix cache.
     """
 
     def correct(reward: float | None) -> bool:
@@ -102,6 +109,10 @@ def thinking_acting_gap(report: StepReport) -> dict[str, float]:
     metrics["axpo/infra_failures"] = sum(
         not r.valid for group in report.groups.values() for r in group
     ) + continuations.count(None)
+
+    metrics["axpo/continuation_cache_hit_rate"] = _share(
+        sum(cached for cached, _ in report.cached), sum(tokens for _, tokens in report.cached)
+    )
 
     chosen = {(c.question, c.session) for c in report.selected}
     others = [

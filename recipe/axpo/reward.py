@@ -55,7 +55,8 @@ async def compute_score(
         kwargs: what verl passes on besides; unused.
 
     Returns:
-        ``score`` and ``acc`` (0.0 or 1.0), ``extracted`` (what was taken for the answer), ``method``.
+        ``score``, ``acc``, ``extracted`` (what was taken for the answer), ``method``. Both numbers are 0.0 or 1.0. If
+        verl's table scores the row, they are verl's, and a source without ``acc`` has its score in both.
 
     Raises:
         ToolInfrastructureError: the judge or math-verify failed; AXPO leaves the rollout out instead of scoring it.
@@ -101,5 +102,8 @@ def _by_verl(data_source: str, solution: str, ground_truth: Any, extra_info: dic
     from verl.utils.reward_score import default_compute_score
 
     result = default_compute_score(data_source, solution, ground_truth, extra_info=extra_info)
-    score = float(result["score"] if isinstance(result, dict) else result)
-    return {"score": score, "acc": score, "extracted": "", "method": "verl"}
+    if not isinstance(result, dict):
+        result = {"score": result}
+    # Some sources score -1 or 1, which is no accuracy; verl's result then holds one.
+    score, acc = float(result["score"]), float(result.get("acc", result["score"]))
+    return {"score": score, "acc": acc, "extracted": "", "method": "verl"}

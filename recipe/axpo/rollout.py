@@ -15,51 +15,62 @@
 
 One question on one worker:
 
-    N sessions -> settled group -> coordinator (budget of the whole batch) -> K continuations of each selected prefix
-    -> rows, with masks and roles derived from that small tree in one place (``rows.build_rows``) -> TransferQueue
+    N sessions, each scored and written as it settles -> settled group -> coordinator (budget of the whole batch)
+    -> K continuations of each selected prefix -> masks and roles of the sources, from the question's tree
 
-With ``algorithm.adv_estimator=grpo`` and in validation verl's own code runs, and only the figures are kept.
+With ``algorithm.adv_estimator=grpo`` and in validation verl's own code runs, and only the figures are kept. The manager
+waits for both kinds of batches, so that a worker that dies or hangs never leaves the trainer waiting for ever.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import logging
-from dataclasses import dataclass, field
+import math
+import os
+import time
+from threading import Thread
 from typing import Any
+from uuid import uuid4
 
 import ray
+import torch
 import transfer_queue as tq
+from ray.exceptions import GetTimeoutError, RayActorError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from tensordict import TensorDict
 from verl.trainer.ppo.v1.agent_loop_tq import (
     AgentLoopManagerTQ,
     AgentLoopWorkerTQ,
     apply_greedy_sampling_params,
 )
+from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 from verl.utils.tokenizer import get_processor_token_id
 
 import recipe.axpo.agent_loop  # noqa: F401  registers the agent loop in the worker's process
-from recipe.axpo.agent_loop import TRAJECTORY_KEY
+from recipe.axpo.advantage import Role
+from recipe.axpo.agent_loop import TRAJECTORY_KEY, RolloutInfrastructureError
 from recipe.axpo.config import AXPOConfig, branching_enabled
 from recipe.axpo.coordinator import get_coordinator, start_coordinator
-from recipe.axpo.forks import NoForkReason, ToolCallSpan, find_tool_call_spans, used_tool, why_no_fork
-from recipe.axpo.rows import Row, Session, build_rows
-from recipe.axpo.selection import SettledRollout, restrict_spans
+from recipe.axpo.deadline import within
+from recipe.axpo.forks import Reading, read_response
 from recipe.axpo.tags import ToolCallTags
-from recipe.axpo.trajectory import Trajectory, make_fork, obstacle
+from recipe.axpo.tree import QuestionTree, Row, check_images
 from tools.metrics import drain
 from verl_ext.ray_classes import undecorated
 
 logger = logging.getLogger(__name__)
 
+WRITERS = 2  # threads of a worker that compute image features and write rows
+START_SECONDS = 600.0  # for a worker to load its libraries and answer
+SEED_OPTION = {"sglang": "sampling_seed"}  # rollout engine -> its name for a request's seed; "seed" elsewhere
 
-@dataclass
-class _Group:
-    """The settled sessions of one question, in the worker's hands until its rows are written."""
 
-    sessions: dict[int, Session] = field(default_factory=dict)
-    errors: dict[int, BaseException] = field(default_factory=dict)
+def batch_name(step: int, validate: bool) -> Any:
+    """Return the coordinator's key of a batch: the global step, apart from the step's validation."""
+    return f"validation at step {step}" if validate else int(step)
 
 
 class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
@@ -72,194 +83,336 @@ class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
         self.tags = ToolCallTags.from_tokenizer(self.tokenizer)
         self.image_token_id = get_processor_token_id(self.processor, "image") if self.processor else None
         self.coordinator = get_coordinator()
-        self._groups: dict[str, _Group] = {}
+        self._trees: dict[str, QuestionTree] = {}
+        self._features: dict[int, dict[str, Any]] = {}  # id of an output -> its multimodal inputs
+        self._writers = itertools.cycle([_LoopThread() for _ in range(WRITERS)])
+
+    async def alive(self) -> str:
+        """Answer at once, with what names this worker in messages."""
+        return f"worker {os.getpid()} on {ray.util.get_node_ip_address()}"
+
+    async def run_until_death(self) -> None:
+        """Never return: the call fails when this process dies, which tells the manager."""
+        await asyncio.Event().wait()
+
+    # ------------------------------------------------------------ question
 
     async def _run_prompt(self, prompt: dict, sampling_params: dict, trajectory: dict, trace: bool = False) -> None:
-        """Run one question: ``rollout.n`` sessions, then whatever the batch's budget allots it."""
-        if trajectory["validate"]:
-            return await super()._run_prompt(prompt, sampling_params, trajectory, trace)
-        uid, step = prompt["uid"], int(trajectory["step"])
-        self._groups[uid] = _Group()
+        """Run one question, and tell the coordinator when nothing more will come from it, whatever has happened."""
+        uid, batch = prompt["uid"], batch_name(trajectory["step"], trajectory["validate"])
+        published, cached = False, []
         try:
-            if self.branching:
-                await self._run_branching_prompt(prompt, sampling_params, trajectory, trace)
-            else:
+            if trajectory["validate"]:
                 await super()._run_prompt(prompt, sampling_params, trajectory, trace)
-                await self.coordinator.settle.remote(step, uid, *self._settled(uid, self.rollout_config.n))
-        finally:
-            del self._groups[uid]
-
-    async def _run_branching_prompt(self, prompt: dict, sampling_params: dict, trajectory: dict, trace: bool) -> None:
-        uid, step = prompt["uid"], int(trajectory["step"])
-        group, settled = self._groups[uid], False
-        status, written = "failure", []
-        await tq.async_kv_put(key=uid, partition_id="train", tag={"status": "running"})
-        try:
-            num_sessions = prompt.pop("__rollout_n__", self.rollout_config.n)
-            if not prompt.pop("__do_sample__", True):
-                sampling_params = dict(sampling_params)
-                apply_greedy_sampling_params(sampling_params)
-            common = {"trajectory": trajectory, "trace": trace, **prompt}
-            await self._run_sessions(sampling_params, [{"session_id": i, **common} for i in range(num_sessions)], group)
-
-            rollouts, no_fork = self._settled(uid, num_sessions)
-            settled = True
-            selected = await self.coordinator.settle.remote(step, uid, rollouts, no_fork)
-
-            branches: dict[int, list[int]] = {}  # source session -> sessions of its continuations
-            continuations = []
-            for candidate in selected:
-                source = group.sessions[candidate.session]
-                fork = make_fork(candidate.session, candidate.span, source.trajectory, source.output)
-                first = num_sessions + len(continuations)
-                branches[candidate.session] = list(range(first, first + self.axpo.continuations))
-                continuations += [{"session_id": i, "axpo_fork": fork, **common} for i in branches[candidate.session]]
-            await self._run_sessions(sampling_params, continuations, group)
-
-            rows, outcomes = build_rows(
-                uid, group.sessions, selected, branches, correct_threshold=self.axpo.correct_threshold
-            )
-            for row in rows:
-                written.append(f"{uid}_{row.kwargs['session_id']}_0")
-                await self._write_row(row)
-            if selected:
-                await self.coordinator.branched.remote(step, uid, outcomes)
-            self._report_errors(uid, group)
-            status = "failure" if group.errors else "finished"
+            else:
+                num_sessions = int(prompt.get("__rollout_n__", self.rollout_config.n))
+                tree = self._trees[uid] = self._new_tree(uid, num_sessions, int(trajectory["sample_index"]))
+                if self.branching:
+                    cached = await self._run_branching_prompt(tree, prompt, sampling_params, trajectory, trace)
+                else:
+                    try:
+                        await super()._run_prompt(prompt, sampling_params, trajectory, trace)
+                    finally:
+                        await self.coordinator.settle.remote(batch, uid, tree.settled(), tree.no_fork())
+            published = True
         except Exception:
             logger.exception(f"question {uid} failed")
-            if written:  # half a tree would train continuations without their source
-                await tq.async_kv_clear(keys=written, partition_id="train")
-            # a question that never hands in its part would hold up the whole batch
-            if not settled:
-                await self.coordinator.settle.remote(step, uid, [], {})
-            await self.coordinator.branched.remote(step, uid, [])
         finally:
-            await tq.async_kv_put(key=uid, partition_id="train", tag={"status": status})
+            self._trees.pop(uid, None)
+            # Not awaited: it is sent even if this task is being cancelled.
+            self.coordinator.finish.remote(batch, uid, published, cached)
 
-    @staticmethod
-    def _report_errors(uid: str, group: _Group) -> None:
-        """One line for each session left out; the traceback once, since one cause usually fails them all."""
-        for i, (session, error) in enumerate(group.errors.items()):
-            reason = str(error).strip().split("\n")[-1][:300]
-            logger.error(
-                f"session {session} of question {uid} left out: {type(error).__name__}: {reason}",
-                exc_info=error if i == 0 else None,
-            )
+    def _new_tree(self, uid: str, num_sessions: int, sample_index: int = 0) -> QuestionTree:
+        return QuestionTree(
+            uid,
+            num_sessions,
+            continuations=self.axpo.continuations,
+            read=self._read,
+            fork=self.axpo.fork,
+            correct_threshold=self.axpo.correct_threshold,
+            sample_index=sample_index,
+        )
 
-    async def _run_sessions(self, sampling_params: dict, sessions: list[dict[str, Any]], group: _Group) -> None:
-        """Run sessions side by side; what they settled as is in ``group`` afterwards, one's failure harms no other."""
+    def _read(self, output: Any, executed_calls: int) -> Reading:
+        turns = self.rollout_config.multi_turn
+        return read_response(
+            output.response_ids,
+            output.response_mask,
+            output.response_logprobs,
+            **self.tags.ids,
+            decode=self.tokenizer.decode,
+            executed_calls=executed_calls,
+            max_assistant_turns=turns.max_assistant_turns,
+            max_user_turns=turns.max_user_turns,
+        )
+
+    async def _run_branching_prompt(
+        self, tree: QuestionTree, prompt: dict, sampling_params: dict, trajectory: dict, trace: bool
+    ) -> list[tuple[int, int]]:
+        """Run the N sessions of a question, then whatever the batch's budget allots it.
+
+        Returns:
+            (cached, all) prompt tokens of each continuation's first request, where the rollout engine tells.
+        """
+        uid, step = prompt["uid"], int(trajectory["step"])
+        await tq.async_kv_put(key=uid, partition_id="train", tag={"status": "running"})
+        prompt.pop("__rollout_n__", None)
+        if not prompt.pop("__do_sample__", True):
+            sampling_params = dict(sampling_params)
+            apply_greedy_sampling_params(sampling_params)
+        common = {"trajectory": trajectory, "trace": trace, **prompt}
+        sessions = [{"session_id": session, **common} for session in range(tree.num_rollouts)]
+        await self._run_sessions(tree, sampling_params, sessions)
+
+        selected = await self.coordinator.settle.remote(step, uid, tree.settled(), tree.no_fork())
+        cached = []
+        if selected:
+            continuations = [{"session_id": n, "axpo_fork": fork, **common} for n, fork in tree.branch(selected)]
+            cached = await self._run_sessions(tree, sampling_params, continuations)
+            await self._credit_sources(tree)
+            await self.coordinator.branched.remote(step, uid, tree.outcomes())
+        self._report_errors(tree)
+        status = "failure" if tree.errors else "finished"
+        await tq.async_kv_put(key=uid, partition_id="train", tag={"status": status})
+        return cached
+
+    async def _run_sessions(
+        self, tree: QuestionTree, sampling_params: dict, sessions: list[dict[str, Any]]
+    ) -> list[tuple[int, int]]:
+        """Run sessions concurrently. Results are stored in ``tree``; a failing session does not affect the others."""
         results = await asyncio.gather(
             *(self._run_agent_loop(dict(sampling_params), **session) for session in sessions), return_exceptions=True
         )
+        failed = []
         for session, result in zip(sessions, results, strict=True):
             if isinstance(result, BaseException):
-                group.errors[session["session_id"]] = result
+                tree.fail(session["session_id"], result)
+                failed.append(f"{tree.question}_{session['session_id']}_0")
+        if failed:  # a session that failed while its row was written
+            await tq.async_kv_clear(keys=failed, partition_id="train")
+        return [result for result in results if isinstance(result, tuple)]
+
+    @staticmethod
+    def _report_errors(tree: QuestionTree) -> None:
+        """Log one line for each session left out; the traceback once, since one cause usually fails them all."""
+        for i, (session, error) in enumerate(tree.errors.items()):
+            reason = str(error).strip().split("\n")[-1][:300]
+            logger.error(
+                f"session {session} of question {tree.question} left out: {type(error).__name__}: {reason}",
+                exc_info=error if i == 0 else None,
+            )
+
+    # ------------------------------------------------------------- session
 
     async def _run_agent_loop(self, sampling_params: dict[str, Any], trajectory: dict[str, Any], **kwargs):
+        """Run one session within ``axpo.session_timeout_s``, its tools, its reward and its row included."""
         if self.axpo.session_seeds and not trajectory["validate"]:
             # from what identifies the session across runs: uids are random
             key = (self.axpo.seed, trajectory["step"], trajectory["sample_index"], kwargs["session_id"])
             digest = hashlib.blake2b(repr(tuple(map(str, key))).encode(), digest_size=8).digest()
-            sampling_params = {**sampling_params, "seed": int.from_bytes(digest, "big") >> 1}
+            option = SEED_OPTION.get(self.rollout_config.name, "seed")
+            sampling_params = {**sampling_params, option: int.from_bytes(digest, "big") >> 1}
         try:
-            return await super()._run_agent_loop(sampling_params, trajectory, **kwargs)
+            return await within(
+                self.axpo.session_timeout_s,
+                super()._run_agent_loop(sampling_params, trajectory, **kwargs),
+                f"session {kwargs.get('session_id')} of question {kwargs.get('uid')} in process {os.getpid()}",
+                "axpo.session_timeout_s",
+            )
         finally:
             # After each session, not each question: verl publishes a question as finished before it returns. Sessions
-            # run side by side, so what is drained may be another's, of the same batch all the same.
+            # run concurrently, so what is drained may be another's, of the same batch all the same.
             if calls := drain():
                 await self.coordinator.tool_calls.remote(int(trajectory["step"]), calls, bool(trajectory["validate"]))
 
-    async def _agent_loop_postprocess(self, output, validate, **kwargs) -> None:
-        """Score a session. Without branching its row is written at once, as verl does; else it waits for its group."""
-        trajectory = None
-        if not isinstance(output, list):  # other agent loops may return several outputs: verl's business
-            trajectory = output.extra_fields.pop(TRAJECTORY_KEY, None)
+    async def _agent_loop_postprocess(self, output, validate, **kwargs) -> tuple[int, int] | None:
+        """Score a session and write its row, off the event loop: image features take up to half a second each.
+
+        Returns:
+            (cached, all) prompt tokens of a continuation's first request, where the rollout engine tells.
+        """
+        writer = next(self._writers)
+        tree = None if validate else self._trees.get(kwargs["uid"])
         fork = kwargs.pop("axpo_fork", None)
-        group = None if validate else self._groups.get(kwargs["uid"])
-        if group is None or isinstance(output, list):
-            return await super()._agent_loop_postprocess(output, validate, **kwargs)
-        self._check_images(output, kwargs["uid"])
-        if self.branching:
-            await self._compute_score([output], kwargs=kwargs)
-            if output.reward_score is None:
-                raise RuntimeError("no reward in the rollout worker: branching needs the streaming reward path")
-        else:
-            await super()._agent_loop_postprocess(output, validate, **kwargs)
-        group.sessions[kwargs["session_id"]] = Session(
-            output=output, trajectory=trajectory or Trajectory(request_id=""), kwargs=kwargs, fork=fork
-        )
-
-    def _check_images(self, output, uid: str) -> None:
-        """Image placeholders must equal images, or the actor trains on features at the wrong tokens."""
-        if self.image_token_id is None:
-            return
-        images = (output.multi_modal_data or {}).get("images") or ()
-        placeholders, previous = 0, None  # a placeholder is a run of one pad token for each of the image's features
-        for token_id in (*output.prompt_ids, *output.response_ids):
-            placeholders += token_id == self.image_token_id and previous != self.image_token_id
-            previous = token_id
-        if placeholders != len(images):
-            raise RuntimeError(f"question {uid}: {placeholders} image placeholders for {len(images)} images")
-
-    def _settled(self, uid: str, num_sessions: int) -> tuple[list[SettledRollout], dict[str, int]]:
-        """The group as selection sees it, and the tool-using rollouts without a fork, by reason."""
-        rollouts, no_fork = [], {}
-        for number in range(num_sessions):
-            session = self._groups[uid].sessions.get(number)
-            if session is None:
-                rollouts.append(SettledRollout(session=number, reward=0.0, used_tool=False, spans=(), valid=False))
-                continue
-            acted, spans, reason = self._forks_of(session)
-            if acted and not spans:
-                no_fork[reason] = no_fork.get(reason, 0) + 1
-            rollouts.append(
-                SettledRollout(
-                    session=number,
-                    reward=float(session.output.reward_score),
-                    used_tool=acted,
-                    spans=restrict_spans(spans, self.axpo.fork),
-                )
+        several = isinstance(output, list)  # other agent loops may return them: verl's business
+        trajectory = None
+        for one in output if several else [output]:
+            trajectory = one.extra_fields.pop(TRAJECTORY_KEY, None)
+        if validate or (several and not self.branching):
+            return await writer.run(super()._agent_loop_postprocess(output, validate, **kwargs))
+        if tree is None or several:
+            raise RolloutInfrastructureError(
+                "the agent loop returned several outputs, which have no tree" if several else "its question is over"
             )
-        return rollouts, no_fork
 
-    def _forks_of(self, session: Session) -> tuple[bool, list[ToolCallSpan], str | None]:
-        """Whether a session acted, the forks it offers, and if there are none, why."""
-        response, mask = session.output.response_ids, session.output.response_mask
-        ids, decode = self.tags.ids, self.tokenizer.decode
-        acted = session.trajectory.executed_calls > 0 or used_tool(response, mask, **ids)
-        found = find_tool_call_spans(response, mask, session.output.response_logprobs, **ids, decode=decode)
-        turns = self.rollout_config.multi_turn
-        limits = {"max_assistant_turns": turns.max_assistant_turns, "max_user_turns": turns.max_user_turns}
-        obstacles = [obstacle(s, session.trajectory, response, open_id=self.tags.open_id, **limits) for s in found]
-        spans = [span for span, reason in zip(found, obstacles, strict=True) if reason is None]
-        if spans or not acted:
-            return acted, spans, None
-        if found:
-            return acted, [], obstacles[0]
-        reason = why_no_fork(response, mask, **ids, decode=decode)
-        # a call was executed, yet none stands outside the thinking: verl's parser reads that, too
-        return acted, [], "in_thinking" if reason is NoForkReason.NO_CALL else reason.value
+        session, column = kwargs["session_id"], {}
+        try:
+            if self.image_token_id is not None:
+                check_images(output, self.image_token_id)
+            await writer.run(self._compute_score([output], kwargs=kwargs))
+            if output.reward_score is None or not math.isfinite(output.reward_score):
+                raise RolloutInfrastructureError(
+                    f"the reward is {output.reward_score}: a finite one is needed, from the streaming reward path"
+                )
+            row = tree.add(session, output, trajectory, fork)
+            if self.branching:
+                output.response_mask, column = list(row.response_mask), {"axpo": row.column.as_dict()}
+            await writer.run(super()._agent_loop_postprocess(output, validate, **kwargs, **column))
+        except BaseException as error:
+            tree.fail(session, error)
+            raise
+        finally:
+            self._features.pop(id(output), None)
+        cached = output.extra_fields.get("num_cached_tokens")
+        if fork is None or cached is None:
+            return None
+        return int(cached), len(fork.prompt_ids) + len(fork.response_ids)
 
-    async def _write_row(self, row: Row) -> None:
-        """Put one row into the TransferQueue, under its session's key, with the branch column ``axpo``."""
-        row.output.response_mask = list(row.response_mask)
-        await super()._agent_loop_postprocess(row.output, False, **row.kwargs, axpo=row.column)
+    def _compute_multi_modal_inputs(self, output, input_ids) -> dict[str, Any]:
+        """Compute a session's image features once; verl asks for them to score it, and again to write its row."""
+        features = self._features.pop(id(output), None)
+        if features is None:
+            features = super()._compute_multi_modal_inputs(output, input_ids)
+            if output.reward_score is None:  # it is being scored: the row is still to be written
+                self._features[id(output)] = dict(features)  # verl takes entries out of what it is given
+        return features
+
+    async def _credit_sources(self, tree: QuestionTree) -> None:
+        """Give the sources' rows, which were written as ordinary rollouts, their prefix's mask and credit."""
+        sources = [row for row in tree.rows() if row.column.role is Role.SOURCE]
+        if sources:
+            await tq.async_kv_batch_put(
+                keys=[f"{tree.question}_{row.column.session}_0" for row in sources],
+                partition_id="train",
+                fields=list_of_dict_to_tensordict([_credit(row) for row in sources]),
+            )
+
+
+def _credit(row: Row) -> dict[str, Any]:
+    """Return the fields of a row that its credit decides, in the types that verl writes."""
+    mask = torch.tensor(row.response_mask, dtype=torch.int64)
+    return {"response_mask": mask, "loss_mask": mask, "axpo": row.column.as_dict()}
+
+
+class _LoopThread:
+    """An event loop in a thread of its own, for coroutines that would hold up the worker's."""
+
+    def __init__(self):
+        self._loop = asyncio.new_event_loop()
+        Thread(target=self._loop.run_forever, daemon=True).start()
+
+    async def run(self, coroutine) -> Any:
+        """Await a coroutine that runs on the thread's loop."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self._loop))
 
 
 class AXPOAgentLoopManager(AgentLoopManagerTQ):
-    """verl's TransferQueue manager with branching workers and a coordinator for the batch's budget."""
+    """verl's TransferQueue manager with branching workers and a coordinator for the batch's budget.
+
+    A worker that dies is replaced; the questions it was running are left out of their batch.
+    """
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
+        self.axpo = AXPOConfig.from_config(self.config)
         self.agent_loop_workers_class = ray.remote(AXPOAgentLoopWorker)
-        self.coordinator = start_coordinator(AXPOConfig.from_config(self.config), branching_enabled(self.config))
+        self.coordinator = start_coordinator(self.axpo, branching_enabled(self.config))
+        self._names: dict[int, str] = {}  # number of a worker -> what names it in messages
+        self._deaths: dict[int, Any] = {}  # number of a worker -> a call that fails when its process dies
+        self._questions: dict[Any, list[list[str]]] = {}  # batch -> questions of each worker
 
     def generate_sequences(self, prompts: TensorDict) -> None:
-        """Announce a training batch to the coordinator, then dispatch it without waiting, as verl does."""
+        """Announce a batch to the coordinator, then dispatch it; waits for a validation batch, as verl does next."""
+        step = int(prompts["global_steps"])
         validate = bool(prompts["validate"]) if "validate" in prompts else False
-        if not validate:
-            ray.get(
-                self.coordinator.open.remote(int(prompts["global_steps"]), len(prompts), int(self.rollout_config.n))
-            )
+        batch = batch_name(step, validate)
+        for number in range(len(self.agent_loop_workers)):
+            self._ensure_worker(number)
+        uids, owners = list(prompts["uid"]), []
+        shares = self._questions.setdefault(batch, [[] for _ in self.agent_loop_workers])
+        for worker, share in enumerate(prompts.chunk(len(self.agent_loop_workers))):  # as verl dispatches them
+            shares[worker] += uids[len(owners) : len(owners) + len(share)]
+            owners += [self._names[worker]] * len(share)
+        ray.get(self.coordinator.open.remote(batch, len(prompts), int(self.rollout_config.n), uids, owners))
         super().generate_sequences(prompts)
+        if validate:
+            self.wait(step, validate=True)
+            ray.get(self.coordinator.close.remote(batch))
+
+    def _ensure_worker(self, number: int) -> None:
+        """Have a worker that answers, a new one where the last has died, and a call at it that fails when it dies.
+
+        Raises:
+            RuntimeError: the worker does not answer, and neither does a new one.
+        """
+        for attempt in range(2):
+            try:
+                name = ray.get(self.agent_loop_workers[number].alive.remote(), timeout=START_SECONDS)
+                break
+            except (RayActorError, GetTimeoutError) as error:
+                if attempt:
+                    raise RuntimeError(f"agent-loop worker {number} does not start: {error}") from error
+                logger.warning(f"agent-loop worker {number} is replaced: {error}")
+                self._replace_worker(number)
+        if self._names.get(number) != name:
+            self._names[number] = name
+            self._deaths[number] = self.agent_loop_workers[number].run_until_death.remote()
+
+    def _replace_worker(self, number: int) -> None:
+        """Start a worker as verl starts its own. (Ray's own restart loses the arguments of the first start.)"""
+        ray.kill(self.agent_loop_workers[number])
+        nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) > 0]
+        self.agent_loop_workers[number] = self.agent_loop_workers_class.options(
+            name=f"agent_loop_worker_{number}_{uuid4().hex[:8]}",
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node_id=nodes[number % len(nodes)], soft=True),
+        ).remote(self.config, self.llm_client, self.teacher_client, self.reward_loop_worker_handles)
+
+    def wait(self, step: int, validate: bool = False) -> None:
+        """Wait until every question of a batch has been written or given up; the latter are marked as failed.
+
+        Raises:
+            RuntimeError: selecting the batch's prefixes has failed, or the coordinator has died.
+        """
+        batch = batch_name(step, validate)
+        finished = self.coordinator.finished.remote(batch)
+        alive = dict(self._deaths)
+        # The coordinator keeps the batch's deadlines; this one is for a coordinator that does not answer.
+        deadline = time.monotonic() + self.axpo.barrier_timeout_s + self.axpo.close_timeout_s + START_SECONDS
+        while True:
+            left = max(0.0, deadline - time.monotonic())
+            ready, _ = ray.wait([finished, *alive.values()], num_returns=1, timeout=left)
+            if finished in ready:
+                break
+            if not ready:
+                raise RuntimeError(f"{batch}: the batch coordinator does not answer")
+            for number, death in list(alive.items()):
+                if death in ready:
+                    del alive[number], self._names[number]
+                    reason = f"its agent-loop worker has died: {_last_line(death)}"
+                    ray.get(self.coordinator.give_up.remote(batch, self._questions[batch][number], reason))
+        try:
+            given_up = ray.get(finished)
+        except RayActorError as error:
+            raise RuntimeError(f"{batch}: the batch coordinator has died") from error
+        del self._questions[batch]
+        self._mark_failed(given_up, "val" if validate else "train")
+
+    @staticmethod
+    def _mark_failed(questions: dict[str, str], partition: str) -> None:
+        """Remove the rows of questions that were given up, and publish them as failed: verl then goes on without."""
+        if not questions:
+            return
+        rows = [key for key in (tq.kv_list(partition) or {}).get(partition, {}) if key.split("_")[0] in questions]
+        rows = [key for key in rows if key not in questions]
+        if rows:
+            tq.kv_clear(keys=rows, partition_id=partition)
+        tq.kv_batch_put(keys=list(questions), partition_id=partition, tags=[{"status": "failure"}] * len(questions))
+
+
+def _last_line(death: Any) -> str:
+    """Return the last line of the error that a dead worker's call ended with."""
+    try:
+        ray.get(death)
+    except Exception as error:
+        return str(error).strip().split("\n")[-1]
+    return "unknown"

@@ -17,6 +17,8 @@ A question triggers when its tool-using rollouts are all wrong. Each of them is 
 one whose tool call the policy was least sure of first. The budget belongs to the batch, not to a question, and is
 spent breadth first: every triggered question gets its best candidate before any gets its second.
 
+``decided`` says which of these choices are already certain while some questions are still running.
+
 Pure functions: no model, no tensors, and the same input always gives the same selection.
 """
 
@@ -71,6 +73,22 @@ def is_triggered(rollouts: Sequence[SettledRollout], *, correct_threshold: float
     return bool(rewards) and all(reward < correct_threshold for reward in rewards)
 
 
+def num_candidates(rollouts: Sequence[SettledRollout], *, correct_threshold: float = 1.0) -> int:
+    """Count the candidates of a question: 0 unless it is triggered.
+
+    Args:
+        rollouts: the group of one question.
+        correct_threshold: a reward of at least this counts as correct.
+    """
+    if not is_triggered(rollouts, correct_threshold=correct_threshold):
+        return 0
+    return sum(_is_candidate(rollout) for rollout in rollouts)
+
+
+def _is_candidate(rollout: SettledRollout) -> bool:
+    return bool(rollout.valid and rollout.used_tool and rollout.spans)
+
+
 def prefix_budget(num_questions: int, rollouts_per_question: int, continuations: int, budget_ratio: float) -> int:
     """Number of prefixes a batch may resample: floor(r * B * N / K).
 
@@ -123,17 +141,17 @@ def select_prefixes(
     correct_threshold: float = 1.0,
     seed: int = 0,
 ) -> list[Candidate]:
-    """Choose at most `budget` prefixes of a batch, breadth first over the triggered questions.
+    """Choose at most ``budget`` prefixes of a batch, breadth first over the triggered questions.
 
     Candidates are the valid tool-using rollouts of triggered questions that offer a fork. A rollout is at most one
-    candidate, at its least confident fork: its row in the batch can be frozen at one place only. (`restrict_spans`
+    candidate, at its least confident fork: its row in the batch can be frozen at one place only. (``restrict_spans``
     beforehand implements other fork policies.) Within a question the least confident comes first; all questions' first
-    candidates, ordered by confidence, come before any second one. Ties go by the order of `groups`, then session,
+    candidates, ordered by confidence, come before any second one. Ties go by the order of ``groups``, then session,
     then position.
 
     Args:
-        groups: question -> its settled rollouts, the whole batch.
-        budget: `prefix_budget(...)`, at least 0.
+        groups: question -> its settled rollouts, the whole batch in the batch's own order.
+        budget: ``prefix_budget(...)``, at least 0.
         ranking: "confidence", or "random" (the paper's ablation): random order of a question's candidates and of the
             questions within each rank, breadth first all the same.
         correct_threshold: a reward of at least this counts as correct.
@@ -145,18 +163,66 @@ def select_prefixes(
     Raises:
         ValueError: unknown ranking, negative budget, or a candidate whose confidence is NaN.
     """
+    _count("budget", budget, minimum=0)
+    ranked = _ranked_candidates(groups, ranking=ranking, correct_threshold=correct_threshold, seed=seed)
+    return [candidate for _, candidate in ranked[:budget]]
+
+
+def decided(
+    groups: Mapping[Hashable, Sequence[SettledRollout]],
+    *,
+    num_questions: int,
+    rollouts_per_question: int,
+    budget: int,
+    ranking: str = "confidence",
+    correct_threshold: float = 1.0,
+    seed: int = 0,
+) -> tuple[list[Candidate], list[Candidate]]:
+    """Split the candidates of a partly settled batch into those whose fate no completion of the batch can change.
+
+    With U questions still to settle, each can put at most one candidate of every rank in front of a candidate. The
+    candidate at place i (from 0) among the settled ones, of rank m (from 0) within its question, is therefore certain
+    to be selected if ``i + U * min(m + 1, N) < budget``. It is lost if ``i >= budget``, since places only grow. With
+    U = 0 the certain candidates are ``select_prefixes`` of the batch.
+
+    Args:
+        groups: the questions that have settled, in the batch's own order; the others are missing.
+        num_questions: B, all questions of the batch.
+        rollouts_per_question: N, which bounds the candidates of a question.
+        budget, ranking, correct_threshold, seed: as in ``select_prefixes``. The random ranking gives a candidate the
+            same place whatever else has settled.
+
+    Returns:
+        certain and lost candidates, most urgent first; undecided ones are in neither.
+
+    Raises:
+        ValueError: as ``select_prefixes``, or more groups than questions.
+    """
+    _count("budget", budget, minimum=0)
+    unsettled = _count("num_questions", num_questions, minimum=0) - len(groups)
+    if unsettled < 0:
+        raise ValueError(f"num_questions is {num_questions}, but {len(groups)} groups have settled")
+    most = _count("rollouts_per_question", rollouts_per_question, minimum=1)
+    ranked = _ranked_candidates(groups, ranking=ranking, correct_threshold=correct_threshold, seed=seed)
+    certain = [
+        candidate for place, (rank, candidate) in enumerate(ranked) if place + unsettled * min(rank + 1, most) < budget
+    ]
+    return certain, [candidate for _, candidate in ranked[budget:]]
+
+
+def _ranked_candidates(
+    groups: Mapping[Hashable, Sequence[SettledRollout]], *, ranking: str, correct_threshold: float, seed: int
+) -> list[tuple[int, Candidate]]:
+    """Return (rank within its question, candidate) of all candidates, most urgent first."""
     if ranking not in RANKINGS:
         raise ValueError(f"ranking must be one of {', '.join(RANKINGS)}; got {ranking!r}")
-    _count("budget", budget, minimum=0)
-    rng = random.Random(seed)
-
-    ranked: list[tuple[tuple, Candidate]] = []
+    ranked: list[tuple[int, float, int, Candidate]] = []
     for order, (question, rollouts) in enumerate(groups.items()):
         if not is_triggered(rollouts, correct_threshold=correct_threshold):
             continue
         scored = []
         for rollout in sorted(rollouts, key=lambda rollout: rollout.session):
-            if not (rollout.valid and rollout.used_tool and rollout.spans):
+            if not _is_candidate(rollout):
                 continue
             candidate = Candidate(question, rollout.session, _least_confident(rollout.spans))
             score = candidate.span.confidence
@@ -165,12 +231,14 @@ def select_prefixes(
                     f"confidence of question {question!r}, session {rollout.session} is NaN: "
                     "the rollout's log-probabilities are broken"
                 )
-            scored.append((rng.random() if ranking == "random" else score, candidate))
+            if ranking == "random":
+                # A function of the candidate alone: its place must not depend on which questions have settled before.
+                score = random.Random(f"{seed}/{question}/{rollout.session}").random()
+            scored.append((score, candidate))
         scored.sort(key=lambda item: item[0])  # stable, so that ties stay in order of session
-        ranked += [((rank, score, order), candidate) for rank, (score, candidate) in enumerate(scored)]
-
-    ranked.sort(key=lambda item: item[0])
-    return [candidate for _, candidate in ranked[:budget]]
+        ranked += [(rank, score, order, candidate) for rank, (score, candidate) in enumerate(scored)]
+    ranked.sort(key=lambda item: item[:3])
+    return [(rank, candidate) for rank, _, _, candidate in ranked]
 
 
 def _least_confident(spans: Sequence[ToolCallSpan]) -> ToolCallSpan:

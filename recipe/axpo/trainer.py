@@ -18,38 +18,46 @@ Every override hands over to verl unless the estimator is ``axpo``; GRPO trains 
 
 from __future__ import annotations
 
-import math
 from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import ray
 import torch
 import transfer_queue as tq
 from omegaconf import DictConfig, open_dict
 from tensordict import TensorDict
 from transfer_queue import KVBatchMeta
-from verl.trainer.ppo.padding_utils import upsample_batch_to_divisible_size
+from verl.protocol import DataProto
+from verl.trainer.ppo.rollout_corr_helper import compute_rollout_correction_and_add_to_batch
 from verl.trainer.ppo.v1.trainer_base import register_trainer
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from verl.utils.debug import marked_timer
 from verl.utils.metric import reduce_metrics
 from verl.utils.py_functional import rename_dict
 from verl.utils.seqlen_balancing import calculate_workload, get_seqlen_balanced_partitions, log_seqlen_unbalance
+from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 from verl.workers.utils.padding import response_to_nested
 
+from recipe.axpo import dump
 from recipe.axpo.advantage import Role, compute_axpo_advantage
-from recipe.axpo.batching import assign_questions, order_rows, rows_per_mini_batch
+from recipe.axpo.batching import (
+    PADDING_SOURCE_FIELDS,
+    assign_questions,
+    model_passes,
+    order_rows,
+    padding_rows,
+    rows_per_mini_batch,
+)
 from recipe.axpo.config import AXPOConfig, branching_enabled
 from recipe.axpo.coordinator import get_coordinator
 from recipe.axpo.metrics import thinking_acting_gap
+from recipe.axpo.tree import BranchColumn
 from tools.metrics import summarise
 
 TRAINER_NAME = "axpo"
-
-
-def _question(key: str) -> str:
-    """Question of a row: TransferQueue keys are ``{uid}_{session}_{index}``."""
-    return key.rsplit("_", 2)[0]
 
 
 @register_trainer(TRAINER_NAME)
@@ -57,7 +65,7 @@ class AXPOTrainer(PPOTrainerSync):
     """``PPOTrainerSync`` for batches whose questions may have more rows than ``rollout.n``."""
 
     def __init__(self, config: DictConfig):
-        # verl looks the trainer up by trainer_mode, then compares that name with "sync" in several places
+        # verl looks the trainer up by trainer_mode, then compares that name with "sync" in several places.
         with open_dict(config):
             config.trainer.v1.trainer_mode = "sync"
         self.axpo = AXPOConfig.from_config(config)
@@ -66,20 +74,15 @@ class AXPOTrainer(PPOTrainerSync):
 
     @property
     def num_mini_batches(self) -> int:
-        """Optimizer steps of a training step, GRPO's number."""
+        """Mini-batches of a training step, GRPO's number."""
         return self.config.data.train_batch_size // self.config.actor_rollout_ref.actor.ppo_mini_batch_size
 
-    # ------------------------------------------------------------------ batch
+    def on_sample_begin(self):
+        """Wait until every question of the step has been written or given up. verl polls without a deadline."""
+        self.agent_loop_manager.wait(self.global_steps)
+        super().on_sample_begin()
 
-    def _row_multiple(self, dp_size: int) -> int:
-        """Rows of a mini-batch must divide by the ranks, and without dynamic batching by every micro-batch too."""
-        actor, rollout, ref = (self.config.actor_rollout_ref[name] for name in ("actor", "rollout", "ref"))
-        sizes = [1]
-        if not actor.use_dynamic_bsz:
-            sizes += [actor.ppo_micro_batch_size_per_gpu, rollout.log_prob_micro_batch_size_per_gpu]
-            if self.use_reference_policy:
-                sizes.append(ref.log_prob_micro_batch_size_per_gpu)
-        return dp_size * math.lcm(*(int(size) for size in sizes if size))
+    # ------------------------------------------------------------------ batch
 
     def _balance_batch(self, batch: KVBatchMeta, metrics, logging_prefix="global_seqlen", keep_minibatch=False):
         """Fill up and order the rows so that verl's contiguous cuts are the mini-batches of ``batching``."""
@@ -89,28 +92,32 @@ class AXPOTrainer(PPOTrainerSync):
             raise RuntimeError(
                 "no rollout of this batch could be finished; see the errors of the agent loop workers above"
             )
-        worker_group = self.actor_rollout_wg
-        if "actor" not in worker_group._dispatch_info:
-            worker_group._dispatch_info["actor"] = worker_group._query_dispatch_info("actor")
-        dp_size = max(worker_group._dispatch_info["actor"]) + 1
+        dp_size = _dp_size(self.actor_rollout_wg, "actor")
+        has_ref = self.use_reference_policy and not self.ref_in_actor
+        ref_dp_size = _dp_size(self.ref_policy_wg, "ref") if has_ref else None
+        passes = model_passes(self.config.actor_rollout_ref, dp_size, ref_dp_size)
 
-        rows = Counter(_question(key) for key in batch.keys)
-        counts = list(rows.values())
-        num = self.num_mini_batches
+        columns = branch_columns(batch, self.branching)
+        # Rows come in the order in which they were written, which differs between two runs of one seed.
+        places = [(column.sample_index, column.question, column.session) for column in columns]
+        batch.reorder(sorted(range(len(batch)), key=places.__getitem__))
+        questions = [question for _, question, _ in sorted(places)]
+        rows = Counter(questions)
+        counts, num = list(rows.values()), self.num_mini_batches
         assigned = assign_questions(counts, num, self.config.actor_rollout_ref.actor.ppo_mini_batch_size)
-        rows_each = rows_per_mini_batch(counts, assigned, num, self._row_multiple(dp_size))
-        metrics["axpo/padding_rows"] = num * rows_each - len(batch)
-        batch = upsample_batch_to_divisible_size(batch, num * rows_each, self.tokenizer.eos_token_id)
-
-        seq_lens = [tag["seq_len"] for tag in batch.tags]
+        rows_each = rows_per_mini_batch(counts, assigned, num, passes)
+        missing = num * rows_each - len(batch)
+        metrics["axpo/padding_rows"] = missing
+        batch = _with_padding(batch, missing, self.tokenizer.eos_token_id)
 
         def partition(lengths: list[int], ranks: int) -> list[list[int]]:
             workload = calculate_workload(torch.tensor(lengths, dtype=torch.int64))
             return get_seqlen_balanced_partitions(workload, k_partitions=ranks, equal_size=True)
 
+        seq_lens = [tag["seq_len"] for tag in batch.tags]
         order = order_rows(
-            [_question(key) for key in batch.keys],
-            [tag.get("is_padding", False) for tag in batch.tags],
+            questions + [None] * missing,
+            [_is_padding(tag) for tag in batch.tags],
             seq_lens,
             dict(zip(rows, assigned, strict=True)),
             num_mini_batches=num,
@@ -124,47 +131,45 @@ class AXPOTrainer(PPOTrainerSync):
         metrics.update(log_seqlen_unbalance(seqlen_list=seq_lens, partitions=partitions, prefix=logging_prefix))
         return batch
 
-    def _branch_columns(self, batch: KVBatchMeta) -> list[dict[str, Any]]:
-        """The branch column of every row; no-op rows are ordinary ones of a question of their own."""
-        data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=["axpo"])
-        columns = [getattr(column, "data", column) for column in data["axpo"]]
-        padding = {"role": int(Role.ROLLOUT), "prefix_group": None, "recovery_reward": None, "source_session": None}
-        return [
-            {**column, **padding} if tag.get("is_padding", False) else column
-            for column, tag in zip(columns, batch.tags, strict=True)
-        ]
-
     # -------------------------------------------------------------- advantage
 
     def _compute_advantage(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
-        """Eq. 2-4 on the batch. verl's version passes neither roles nor groups to an estimator."""
+        """Compute Eq. 2-4 on the batch. verl's version passes neither roles nor groups to an estimator."""
         if not self.branching:
             return super()._compute_advantage(batch, metrics)
-        data = tq.kv_batch_get(
-            keys=batch.keys, partition_id=batch.partition_id, select_fields=["response_mask", "rm_scores"]
-        )
+        fields = ["response_mask", "rm_scores", "rollout_log_probs", "old_log_probs"]
+        data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=fields)
         nested_mask = data["response_mask"]
         data = data.to_padded_tensor()
-        columns = self._branch_columns(batch)
-        role = [column["role"] for column in columns]
+        real = torch.tensor([not _is_padding(tag) for tag in batch.tags])
+        metrics.update(_rollout_corr_metrics(data[real], self.config.algorithm.get("rollout_correction")))
+
+        columns = branch_columns(batch, self.branching)
         advantages, returns = compute_axpo_advantage(
             data["rm_scores"],
             data["response_mask"],
-            [_question(key) for key in batch.keys],
-            role=role,
-            prefix_group=[column["prefix_group"] for column in columns],
-            recovery_reward=[column["recovery_reward"] for column in columns],
+            [column.question for column in columns],
+            role=[column.role for column in columns],
+            prefix_group=[column.prefix_group for column in columns],
+            recovery_reward=[column.recovery_reward for column in columns],
             norm_adv_by_std_in_grpo=self.config.algorithm.get("norm_adv_by_std_in_grpo", True),
             config=self.config.algorithm,
         )
-        is_continuation = torch.tensor(role) == Role.CONTINUATION
-        if self.axpo.continuation_weight != 1.0:  # PPO's clipped loss is homogeneous in the advantage
+        # verl gives a row that is alone in its group its raw reward. The others of its group were infrastructure
+        # failures, so it has no baseline: like a lone continuation it trains nothing.
+        advantages[lone_rows(columns)] = 0.0
+        is_continuation = torch.tensor([column.role == Role.CONTINUATION for column in columns])
+        if self.axpo.continuation_weight != 1.0:  # PPO's clipped loss is homogeneous in the advantage.
             advantages[is_continuation] *= self.axpo.continuation_weight
         trained = data["response_mask"].sum(dim=-1)
-        metrics["axpo/continuation_tokens_ratio"] = (trained[is_continuation].sum() / trained.sum().clamp(min=1)).item()
+        resampled = trained[is_continuation].sum()
+        metrics["axpo/resampled_tokens"] = resampled.item()
+        metrics["axpo/continuation_tokens_ratio"] = (resampled / trained.sum().clamp(min=1)).item()
 
-        fields = {"advantages": advantages, "returns": returns}
-        output = {name: response_to_nested(value, nested_mask) for name, value in fields.items()}
+        output = {
+            name: response_to_nested(value, nested_mask)
+            for name, value in {"advantages": advantages, "returns": returns}.items()
+        }
         return tq.kv_batch_put(
             keys=batch.keys, partition_id=batch.partition_id, fields=TensorDict(output, batch_size=len(batch))
         )
@@ -172,7 +177,7 @@ class AXPOTrainer(PPOTrainerSync):
     # ----------------------------------------------------------------- update
 
     def _update_actor(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
-        """verl's actor update, told the *number* of mini-batches instead of their rows.
+        """Run verl's actor update, told the *number* of mini-batches instead of their rows.
 
         ``global_batch_size``, the divisor of the loss, stays ``ppo_mini_batch_size * n``: every row weighs 1/(B*N)
         whether or not a question has branched.
@@ -194,7 +199,7 @@ class AXPOTrainer(PPOTrainerSync):
             }
         )
         output = rename_dict(self.actor_rollout_wg.update_actor(batch)["metrics"], "actor/")
-        metrics["axpo/optimizer_steps"] = len(output["actor/grad_norm"])
+        metrics["axpo/optimizer_steps"] = len(output["actor/grad_norm"])  # One for every mini-batch of every epoch.
         output["perf/mfu/actor"] = output.pop("actor/mfu")
         metrics.update(reduce_metrics(output))
         return batch
@@ -202,8 +207,30 @@ class AXPOTrainer(PPOTrainerSync):
     # ---------------------------------------------------------------- metrics
 
     def _compute_metrics(self, batch: KVBatchMeta, metrics, timing_raw, global_steps, epoch):
+        """Add to verl's metrics the figures of the original rollouts, the Thinking-Acting Gap and the tools' figures.
+
+        verl's own figures count continuations, each with the prefix that it shares with its source.
+        """
         super()._compute_metrics(batch, metrics, timing_raw, global_steps, epoch)
-        report = ray.get(get_coordinator().close.remote(global_steps))
+        rows = _without_padding(batch)
+        data = tq.kv_batch_get(keys=rows.keys, partition_id=rows.partition_id, select_fields=["rm_scores", "num_turns"])
+        columns = branch_columns(rows, self.branching)
+        metrics["axpo/lone_rows"] = len(lone_rows(columns))
+        metrics.update(
+            original_figures(
+                columns,
+                response_length=[tag["response_len"] for tag in rows.tags],
+                num_turns=_plain(data["num_turns"]),
+                score=[score.sum().item() for score in data["rm_scores"].unbind()],
+            )
+        )
+        self._add_report(global_steps, metrics)
+
+    def _add_report(self, step: int, metrics: dict) -> None:
+        """Add the figures that only the coordinator has, and close the step there."""
+        report = ray.get(get_coordinator().close.remote(step), timeout=self.axpo.close_timeout_s + 60)
+        metrics["axpo/given_up_questions"] = len(report.given_up)
+        metrics.update(report.timing)
         metrics.update(thinking_acting_gap(report))
         metrics.update(summarise(report.tool_calls))
 
@@ -213,51 +240,119 @@ class AXPOTrainer(PPOTrainerSync):
         return metrics
 
     def _log_rollout_data(self, batch: KVBatchMeta, timing_raw: dict, rollout_data_dir: str):
-        """Dump every row as JSONL: text, token ids, mask, reward, advantage, and its place in the question's tree."""
+        """Fetch the step's rows and have verl's dump thread write them, see ``dump``."""
         with marked_timer("dump_rollout_generations", timing_raw, color="green"):
-            rows = [i for i, tag in enumerate(batch.tags) if not tag.get("is_padding", False)]
-            rows.sort(key=lambda i: (_question(batch.keys[i]), *map(int, batch.keys[i].rsplit("_", 2)[1:])))
-            fields = ["prompts", "responses", "response_mask", "rm_scores", "advantages", "rollout_log_probs"]
-            fields += ["old_log_probs", "reward_model", "extra_fields"]
-            kept = KVBatchMeta(
-                partition_id=batch.partition_id,
-                keys=[batch.keys[i] for i in rows],
-                tags=[batch.tags[i] for i in rows],
+            rows = _without_padding(batch)
+            data = tq.kv_batch_get(keys=rows.keys, partition_id=rows.partition_id, select_fields=list(dump.FIELDS))
+            columns = branch_columns(rows, self.branching)
+            for future in self._dump_futures:  # A failed write ends the run here. Memory holds one step's rows.
+                future.result()
+            written = self._dump_executor.submit(
+                dump.write_rollouts,
+                Path(rollout_data_dir) / f"{self.global_steps}.jsonl",
+                self.global_steps,
+                rows.keys,
+                columns,
+                data,
+                self.tokenizer.decode,
+                roles=self.branching,
             )
-            data = tq.kv_batch_get(keys=kept.keys, partition_id=kept.partition_id, select_fields=fields)
-            tensors = {name: data[name].unbind() for name in fields if isinstance(data.get(name), torch.Tensor)}
-            ids = {name: [ids.tolist() for ids in tensors[name]] for name in ("prompts", "responses", "response_mask")}
-            masks = [mask.bool() for mask in tensors["response_mask"]]
-            scores = [score.sum().item() for score in tensors["rm_scores"]]
-            extra = [getattr(item, "data", item) for item in data["extra_fields"]]
-            truth = [getattr(item, "data", item) for item in data["reward_model"]]
-            columns = {
-                "uid": kept.keys,
-                "question": [_question(key) for key in kept.keys],
-                "session": [int(key.rsplit("_", 2)[1]) for key in kept.keys],
-                # the advantage is one number for all trained tokens of a row
-                "advantage": [
-                    values[mask][0].item() if mask.any() else 0.0
-                    for values, mask in zip(tensors["advantages"], masks, strict=True)
-                ],
-                "prompt_ids": ids["prompts"],
-                "response_ids": ids["responses"],
-                "response_mask": ids["response_mask"],
-                "rollout_log_probs": [values.tolist() for values in tensors["rollout_log_probs"]],
-                "old_log_probs": [values.tolist() for values in tensors["old_log_probs"]],
-                "reward_extra_info": [item.get("reward_extra_info", {}) for item in extra],
-            }
-            if self.branching:
-                branch = self._branch_columns(kept)
-                columns["role"] = [Role(column["role"]).name.lower() for column in branch]
-                names = ("prefix_group", "recovery_reward", "source_session", "prefix_length", "confidence", "turn")
-                for name in (*names, "engine_calls"):
-                    columns[name] = [column[name] for column in branch]
-            self._dump_generations(
-                inputs=[self.tokenizer.decode(prompt) for prompt in ids["prompts"]],
-                outputs=[self.tokenizer.decode(response) for response in ids["responses"]],
-                gts=[item.get("ground_truth") for item in truth],
-                scores=scores,
-                reward_extra_infos_dict=columns,
-                dump_path=rollout_data_dir,
-            )
+            self._dump_futures = [written]
+
+
+# ------------------------------------------------------------------------ rows
+
+
+def branch_columns(batch: KVBatchMeta, branching: bool) -> list[BranchColumn]:
+    """Fetch the place of every row in its question's tree. Without branching every row is an ordinary rollout."""
+    fields = ["axpo"] if branching else ["uid", "session_id"]
+    data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=fields)
+    values = [_plain(data[field]) for field in fields]
+    if branching:
+        return [BranchColumn.from_dict(column) for column in values[0]]
+    return [BranchColumn(uid, int(session)) for uid, session in zip(*values, strict=True)]
+
+
+def _plain(column: Iterable[Any]) -> list[Any]:
+    """Unwrap a column that is no tensor."""
+    return [getattr(item, "data", item) for item in column]
+
+
+def _is_padding(tag: dict[str, Any]) -> bool:
+    return tag.get("is_padding", False)
+
+
+def _without_padding(batch: KVBatchMeta) -> KVBatchMeta:
+    return batch.select_keys([key for key, tag in zip(batch.keys, batch.tags, strict=True) if not _is_padding(tag)])
+
+
+def _with_padding(batch: KVBatchMeta, count: int, eos_token_id: int) -> KVBatchMeta:
+    """Put ``count`` no-op rows into the TransferQueue, behind the rows of the batch."""
+    if count == 0:
+        return batch
+    source = tq.kv_batch_get(
+        keys=batch.keys[:1], partition_id=batch.partition_id, select_fields=list(PADDING_SOURCE_FIELDS)
+    )[0]
+    source = {name: source[name] for name in source.keys()}  # Indexing unwraps what is not a tensor, get() does not.
+    keys, fields, tags = padding_rows(source, batch.tags[0], count, eos_token_id)
+    tq.kv_batch_put(keys=keys, partition_id=batch.partition_id, fields=list_of_dict_to_tensordict(fields), tags=tags)
+    return KVBatchMeta(
+        keys=batch.keys + keys,
+        tags=batch.tags + tags,
+        partition_id=batch.partition_id,
+        fields=batch.fields,
+        extra_info=batch.extra_info,
+    )
+
+
+def _dp_size(worker_group: Any, mesh: str) -> int:
+    """Return the number of data-parallel ranks that verl divides a batch among."""
+    if mesh not in worker_group._dispatch_info:
+        worker_group._dispatch_info[mesh] = worker_group._query_dispatch_info(mesh)
+    return max(worker_group._dispatch_info[mesh]) + 1
+
+
+# --------------------------------------------------------------------- figures
+
+
+def _rollout_corr_metrics(data: TensorDict, correction: DictConfig | None) -> dict[str, float]:
+    """Compute verl's ``rollout_corr/*`` metrics, under the conditions under which verl's own trainer does."""
+    fields = ("response_mask", "rollout_log_probs", "old_log_probs")
+    if correction is None or correction.get("bypass_mode", False) or not set(fields) <= set(data.keys()):
+        return {}
+    _, metrics = compute_rollout_correction_and_add_to_batch(DataProto(batch=data.select(*fields)), correction)
+    return metrics
+
+
+def lone_rows(columns: Sequence[BranchColumn]) -> list[int]:
+    """Find the rows that are alone in their group, because all others were infrastructure failures.
+
+    The group of a continuation is its siblings, that of any other row the original rollouts of its question.
+    """
+    groups = [c.prefix_group if c.role == Role.CONTINUATION else c.question for c in columns]
+    sizes = Counter(groups)
+    return [row for row, group in enumerate(groups) if sizes[group] == 1]
+
+
+def original_figures(
+    columns: Sequence[BranchColumn],
+    *,
+    response_length: Sequence[int],
+    num_turns: Sequence[int],
+    score: Sequence[float],
+) -> dict[str, float]:
+    """Compute verl's figures over the original rollouts only, so that runs with and without branching compare.
+
+    Args:
+        columns: (rows,) Place of each row in its question's tree.
+        response_length: (rows,) Tokens of the response, tools' included.
+        num_turns: (rows,) Turns of the conversation.
+        score: (rows,) Outcome reward.
+    """
+    original = np.array([column.role != Role.CONTINUATION for column in columns], dtype=bool)
+    metrics = {"axpo/original/score/mean": np.mean(np.array(score)[original])}
+    for name, values in (("response_length", response_length), ("num_turns", num_turns)):
+        values = np.array(values)[original]
+        for figure, compute in (("mean", np.mean), ("max", np.max), ("min", np.min)):
+            metrics[f"axpo/original/{name}/{figure}"] = compute(values)
+    return {name: float(value) for name, value in metrics.items()}

@@ -19,9 +19,9 @@ module or its users decodes and encodes a prefix again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 from recipe.axpo.forks import ToolCallSpan
 from tools.trajectory import PastCall
@@ -29,7 +29,7 @@ from tools.trajectory import PastCall
 
 @dataclass(frozen=True)
 class TurnSnapshot:
-    """State of a trajectory right before it generates an assistant turn."""
+    """Hold the state of a trajectory right before it generates an assistant turn."""
 
     response_length: int  # tokens after the prompt so far; this turn starts there
     messages: tuple[dict, ...]
@@ -38,23 +38,21 @@ class TurnSnapshot:
     user_turns: int
     turn_scores: tuple[float, ...] = ()
     tool_rewards: tuple[float, ...] = ()
-    past_calls: tuple[PastCall, ...] = ()  # executed so far: a tool with a state of its own can bring it about again
+    past_calls: tuple[PastCall, ...] = ()  # calls executed so far; a stateful tool replays them to restore its state
 
 
 @dataclass(frozen=True)
 class EngineCall:
-    """One request to the rollout engine: ids in, ids and log-probs out."""
+    """Record one request to the rollout engine: ids in, ids and log-probs out."""
 
     prompt_ids: tuple[int, ...]
     token_ids: tuple[int, ...]
-    log_probs: tuple[float, ...] | None
 
 
 @dataclass
 class Trajectory:
-    """Snapshots of one session's turns, in order."""
+    """Record the snapshots of one session's turns, in order."""
 
-    request_id: str  # the load balancer is sticky by it: a continuation that reuses it reaches the same prefix cache
     turns: list[TurnSnapshot] = field(default_factory=list)
     executed_calls: int = 0
     engine_calls: list[EngineCall] = field(default_factory=list)  # only with axpo.trace_engine_calls
@@ -62,7 +60,12 @@ class Trajectory:
 
 @dataclass(frozen=True)
 class Fork:
-    """A frozen prefix from which the call and everything after it is sampled again."""
+    """Freeze a prefix from which the call and everything after it is sampled again.
+
+    All continuations of a prefix share ``request_id``, which is new: verl's load balancer is sticky by it, so it places
+    them together on the least loaded replica and the prefix is computed there once. The source's own replica would
+    still hold the prefix only while its KV cache has room.
+    """
 
     source_session: int
     span: ToolCallSpan
@@ -79,52 +82,20 @@ class Fork:
         return self.response_ids[self.snapshot.response_length :]
 
 
-def obstacle(
-    span: ToolCallSpan,
-    trajectory: Trajectory,
-    response_ids: Sequence[int],
-    *,
-    open_id: int,
-    max_assistant_turns: int | None = None,
-    max_user_turns: int | None = None,
-) -> str | None:
-    """Why no continuation of this fork could ever run its call, or None.
-
-    - "literal_tag": the turn holds an opening tag before the call's own (in its thinking). verl's parser reads the
-      whole turn and pairs that one with the first closing tag, whatever is written behind the fork.
-    - "last_turn": the trajectory may not go on after this turn, so the call is never executed.
-    """
-    turn = _turn_of(span, trajectory)
-    if turn is None:  # another agent loop's trajectory, under GRPO
-        return None
-    if open_id in list(response_ids[turn.response_length : span.start]):
-        return "literal_tag"
-    if max_assistant_turns and turn.assistant_turns + 1 >= max_assistant_turns:
-        return "last_turn"
-    if max_user_turns and turn.user_turns >= max_user_turns:
-        return "last_turn"
-    return None
-
-
-def _turn_of(span: ToolCallSpan, trajectory: Trajectory) -> TurnSnapshot | None:
-    """The snapshot of the turn a span lies in."""
-    before = (turn for turn in trajectory.turns if turn.response_length <= span.start)
-    return max(before, key=lambda turn: turn.response_length, default=None)
-
-
 def make_fork(session: int, span: ToolCallSpan, trajectory: Trajectory, output) -> Fork:
     """Freeze ``output`` (verl's ``AgentLoopOutput`` of ``session``) at ``span``.
 
     Raises:
         ValueError: if the trajectory has no snapshot of the turn the span lies in.
     """
-    snapshot = _turn_of(span, trajectory)
+    before = (turn for turn in trajectory.turns if turn.response_length <= span.start)
+    snapshot = max(before, key=lambda turn: turn.response_length, default=None)
     if snapshot is None or output.response_logprobs is None:
         raise ValueError(f"session {session}: nothing recorded before the call at token {span.start}")
     return Fork(
         source_session=session,
         span=span,
-        request_id=trajectory.request_id,
+        request_id=uuid4().hex,
         snapshot=snapshot,
         prompt_ids=tuple(output.prompt_ids),
         response_ids=tuple(output.response_ids[: span.fork]),

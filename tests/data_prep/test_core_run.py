@@ -79,6 +79,22 @@ def test_bad_rows_are_dropped_and_counted(bad, tmp_path, prepare, table):
     assert part["options"]["max_image_pixels"] == 50000 and part["options"]["fingerprint"]
 
 
+@pytest.mark.parametrize(
+    "options, limits",
+    [
+        ([], (2_000_000, 65_536)),
+        (["--prompt-max-pixels", "500000"], (500_000, 65_536)),
+        (["--prompt-max-pixels", "0", "--prompt-min-pixels", "0"], (None, None)),
+    ],
+)
+def test_rows_say_how_large_an_image_is_shown(tmp_path, sources, prepare, table, options, limits):
+    source = sources.mathvision(tmp_path, sources.mathvision_rows(4)[7:])
+    assert prepare("mathvision", source, "--split", "test", *options) == 0
+    images = [image for row in table(tmp_path / "out/test.parquet") for image in row["images"]]
+    assert images and {(image["max_pixels"], image["min_pixels"]) for image in images} == {limits}
+    assert entry(tmp_path / "out")["options"]["prompt_max_pixels"] == limits[0]
+
+
 def test_stop_names_the_row_and_leaves_no_file(bad, tmp_path, prepare, capsys):
     assert prepare("mathvision", bad, "--split", "test", "--on-error", "stop") == 1
     message = capsys.readouterr().err.splitlines()[-1]
@@ -306,6 +322,8 @@ def test_contact_sheet_is_whole_and_escaped(tmp_path, sources, prepare):
     "options, named",
     [
         (["--limit", "0"], "--limit"),
+        (["--prompt-max-pixels", "-1"], "--prompt-max-pixels"),
+        (["--prompt-max-pixels", "65535"], "--prompt-max-pixels"),  # below --prompt-min-pixels
         (["--workers", "0"], "--workers"),
         (["--shard-rows", "-1"], "--shard-rows"),
         (["--max-dropped", "1.5"], "--max-dropped"),

@@ -13,10 +13,13 @@
 # limitations under the License.
 """Every produced file in verl's own dataset, with the shipped tiny processor; all of them together."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from data_prep.core.parquet import RowWriter
+from data_prep.rows import PROMPT_MAX_PIXELS, PROMPT_MIN_PIXELS, image_entry, rl_row
 from verl_ext.cpu.bootstrap import install
 
 install()  # before anything imports torchvision
@@ -69,6 +72,36 @@ def test_all_files_load_together_and_alone_match_their_images(benchmarks, load, 
         assert item["data_source"] == row["data_source"] and item["tools_kwargs"] == {}
         text = processor.apply_chat_template(item["raw_prompt"], add_generation_prompt=True, tokenize=False)
         assert text.count("<|image_pad|>") == len(row["images"])
+
+
+def test_verl_shows_images_within_the_limits_and_keeps_the_original(load, jpeg, tmp_path):
+    """A large photograph, a small drawing, and one without limits, as `RLHFDataset` and the agent loop read them."""
+    limits = {"max_pixels": PROMPT_MAX_PIXELS, "min_pixels": PROMPT_MIN_PIXELS}
+    sizes = {(3000, 2000): (1728, 1152), (64, 48): (320, 224)}  # multiples of 32
+    with RowWriter(tmp_path / "rows.parquet") as writer:
+        for index, (size, given) in enumerate([*((size, limits) for size in sizes), ((3000, 2000), {})]):
+            images = [image_entry(jpeg(*size), **given)]
+            extra = {"id": str(index), "scoring": "{}", "meta": "{}"}
+            writer.write(
+                rl_row(
+                    data_source="axpo/x",
+                    question="Why?",
+                    images=images,
+                    ground_truth="so",
+                    split="train",
+                    index=index,
+                    ability="math",
+                    tools={"image_zoom_in": {}},
+                    extra=extra,
+                )
+            )
+    dataset = load([tmp_path / "rows.parquet"], most_tokens=20_000)
+    for index, (size, shown) in enumerate([*sizes.items(), ((3000, 2000), (3008, 1984))]):
+        messages = dataset[index]["raw_prompt"]
+        (image,), _, _ = asyncio.run(
+            type(dataset).process_multi_modal_info(messages, image_patch_size=16, config=dataset.config)
+        )
+        assert messages[0]["content"][0]["image"].size == size and image.size == shown
 
 
 def test_each_file_loads_alone(benchmarks, load, table):

@@ -20,7 +20,9 @@ import pytest
 from verl.experimental.agent_loop.tool_agent_loop import AgentData, AgentState, ToolAgentLoop
 from verl.tools.function_tool import FunctionTool
 
-from recipe.axpo.agent_loop import AXPOToolAgentLoop
+from recipe.axpo.agent_loop import AXPOToolAgentLoop, RolloutInfrastructureError, watched
+from recipe.axpo.config import AXPOConfig
+from recipe.axpo.deadline import DeadlineExceeded
 from recipe.axpo.forks import ToolCallSpan
 from recipe.axpo.trajectory import Fork, Trajectory
 from tests.tools.sample_tools import SampleTool
@@ -34,7 +36,8 @@ CALLS = [PastCall("python", {"code": f"x = {i}"}) for i in range(3)]
 def session(fork=None):
     """A session without verl's part of it."""
     loop = object.__new__(AXPOToolAgentLoop)
-    loop._trajectory, loop._fork, loop._infrastructure_error, loop.tool_parser = Trajectory("r"), fork, None, None
+    loop._trajectory, loop._fork, loop._infrastructure_errors, loop.tool_parser = Trajectory(), fork, [], None
+    loop.axpo, loop.response_length = AXPOConfig(), 100
     return loop
 
 
@@ -53,6 +56,7 @@ async def turns(loop, data, calls):
 @pytest.fixture(autouse=True)
 def without_verl(monkeypatch):
     async def generated(self, data, sampling_params, ignore_termination=False):
+        data.asked = sampling_params["max_tokens"]
         return AgentState.TERMINATED
 
     monkeypatch.setattr(ToolAgentLoop, "_handle_generating_state", generated)
@@ -101,14 +105,14 @@ def test_watched_copies_share_gate_and_state():
     sessions = [session() for _ in range(6)]
 
     async def run(loop, fail):
-        watched = loop._watched(tool)
-        assert watched is not tool and watched.gate is tool.gate and watched.name == "sample"
-        assert watched.options is tool.options and watched.check() == tool.check()
-        instance, _ = await watched.create(create_kwargs={"images": [1]})
+        copied = watched(tool, loop._infrastructure_errors)
+        assert copied is not tool and copied.gate is tool.gate and copied.name == "sample"
+        assert copied.options is tool.options and copied.check() == tool.check()
+        instance, _ = await copied.create(create_kwargs={"images": [1]})
         try:
-            return await watched.execute(instance, {"fail": fail}, agent_data=None)
+            return await copied.execute(instance, {"fail": fail}, agent_data=None)
         finally:
-            await watched.release(instance)
+            await copied.release(instance)
 
     async def all_at_once():
         return await asyncio.gather(*(run(loop, i == 3) for i, loop in enumerate(sessions)), return_exceptions=True)
@@ -116,7 +120,7 @@ def test_watched_copies_share_gate_and_state():
     results = asyncio.run(all_at_once())
     assert peak == 2, "each session had a gate of its own"
     assert [isinstance(result, ToolInfrastructureError) for result in results] == [i == 3 for i in range(6)]
-    assert [loop._infrastructure_error is None for loop in sessions] == [i != 3 for i in range(6)]  # its own alone
+    assert [len(loop._infrastructure_errors) for loop in sessions] == [int(i == 3) for i in range(6)]  # its own alone
     assert tool.seen_create_kwargs == [{"images": [1]}] * 6 and tool._create_kwargs == {}
     assert "execute" not in vars(tool)  # the worker's tool is left as it was
 
@@ -131,10 +135,10 @@ def test_a_function_tool_is_watched_too():
         raise OSError("disk")
 
     loop = session()
-    watched = loop._watched(FunctionTool(name="down", fn=down, tool_schema=SimpleNamespace(), is_async=True))
+    tool = FunctionTool(name="down", fn=down, tool_schema=SimpleNamespace(), is_async=True)
     with pytest.raises(OSError):
-        asyncio.run(watched.call({"text": ""}))
-    assert isinstance(loop._infrastructure_error, OSError)
+        asyncio.run(watched(tool, loop._infrastructure_errors).call({"text": ""}))
+    assert loop._infrastructure_errors == ["OSError: disk"]
 
 
 @pytest.mark.parametrize("tools_kwargs", [None, {}, {"sample": None}, {"sample": {"create_kwargs": None}}])
@@ -142,8 +146,59 @@ def test_a_row_without_arguments_for_a_tool(tools_kwargs):
     """Parquet gives every row the columns of the others, with null in them."""
     loop = session()
     tool = SampleTool()
-    loop.tools, loop.max_tool_response_length = {"sample": loop._watched(tool)}, 100
+    loop.tools, loop.max_tool_response_length = {"sample": watched(tool, loop._infrastructure_errors)}, 100
     call = SimpleNamespace(name="sample", arguments='{"do": "count"}')
     response, _, _ = asyncio.run(loop._call_tool(call, tools_kwargs, SimpleNamespace()))
     assert response.text == "0 before, size 3" and tool.seen_create_kwargs == [{}]
     assert loop._trajectory.executed_calls == 1
+
+
+@pytest.mark.parametrize("so_far, asked", [(0, 100), (60, 40), (99, 1), (100, 1), (130, 1)])
+def test_a_turn_asks_for_what_is_left_of_the_response(so_far, asked):
+    loop, data = session(), agent_data()
+    data.response_mask = [1] * so_far
+    asyncio.run(loop._handle_generating_state(data, {"temperature": 1.0}))
+    assert data.asked == asked
+
+
+def call_of(work, timeout=0.05):
+    """Call a tool whose body is ``work``, with a limit on the call."""
+    loop, tool = session(), SampleTool(work=work)
+    loop.axpo = AXPOConfig(tool_timeout_s=timeout)
+    loop.tools, loop.max_tool_response_length = {"sample": watched(tool, loop._infrastructure_errors)}, 100
+    return loop._call_tool(SimpleNamespace(name="sample", arguments="{}"), {}, SimpleNamespace())
+
+
+async def never(parameters):
+    await asyncio.Event().wait()
+
+
+async def deaf(parameters):
+    """Go on after a cancellation, as code does that catches everything."""
+    for _ in range(20):
+        try:
+            await asyncio.sleep(0.1)
+        except asyncio.CancelledError:
+            continue
+    return Answer("late")
+
+
+@pytest.mark.parametrize("work", [never, deaf])
+def test_a_call_that_hangs_ends_at_its_deadline(work):
+    async def timed():
+        started = asyncio.get_running_loop().time()
+        with pytest.raises(DeadlineExceeded, match=r"the tool 'sample' took longer than axpo.tool_timeout_s=0.05 s"):
+            await call_of(work)
+        return asyncio.get_running_loop().time() - started
+
+    assert asyncio.run(timed()) < 1.0
+
+
+def test_a_tool_that_fails_for_infrastructure_reasons_ends_the_session():
+    async def down(parameters):
+        raise ToolInfrastructureError("the backend is down", "http")
+
+    with pytest.raises(
+        RolloutInfrastructureError, match="'sample' failed: ToolInfrastructureError: the backend is down"
+    ):
+        asyncio.run(call_of(down, timeout=5.0))

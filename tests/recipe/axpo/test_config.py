@@ -15,6 +15,8 @@
 
 import copy
 import functools
+import importlib.metadata
+import json
 import os
 import subprocess
 import sys
@@ -47,6 +49,16 @@ PRESETS = REPO_ROOT / "run_scripts" / "config"
         *[("ranking", value) for value in ("entropy", "", None)],
         *[("correct_threshold", value) for value in (float("nan"), float("-inf"), "1", None, True)],
         *[("continuation_weight", value) for value in (-1.0, float("nan"), float("inf"), None)],
+        *[("early_release", value) for value in (1, "yes", None)],
+        *[
+            (f"{name}_timeout_s", value)
+            for name in ("session", "tool", "barrier", "close")
+            for value in (0, -1.0, float("nan"), float("inf"), True, "60", None)
+        ],
+        # which must be larger than which
+        *[("tool_timeout_s", value) for value in (3600.0, 4000)],
+        *[("barrier_timeout_s", value) for value in (3600.0, 60)],
+        *[("close_timeout_s", value) for value in (3600.0, 60)],
         *[("seed", value) for value in (0.5, True, "0", None)],
         *[("session_seeds", value) for value in (1, "yes", None)],
         *[("trace_engine_calls", value) for value in (0, "no", None)],
@@ -69,6 +81,8 @@ def test_bad_value(option, value):
         {"fork": "least_confident", "ranking": "random", "seed": -1},
         {"correct_threshold": 0},
         {"continuation_weight": 0},
+        {"early_release": False},
+        {"tool_timeout_s": 1, "session_timeout_s": 2, "barrier_timeout_s": 3, "close_timeout_s": 2.5},
     ],
 )
 def test_good_values(options):
@@ -94,14 +108,17 @@ def test_yaml_says_what_the_dataclass_says():
 # ---------------------------------------------------------------- a whole configuration
 
 
-def write_rows(path, rows=3, agent_name="axpo_tool_agent", tools=("image_zoom_in",)):
+def write_rows(path, rows=3, agent_name="axpo_tool_agent", tools=("image_zoom_in",), source=None, images=None):
     """A parquet file with the columns that are looked at; ``agent_name=None`` leaves that one out."""
     columns = {
-        "data_source": ["axpo/embedded_colour"] * rows,
+        "data_source": [source or "axpo/embedded_colour"] * rows,
         "extra_info": [{"index": i, "tool_selection": list(tools)} for i in range(rows)],
     }
     if agent_name is not None:
         columns["agent_name"] = [agent_name] * rows
+    if images is not None:
+        columns["images"] = [[{"bytes": b"x"}] * images] * rows
+        columns["prompt"] = [[{"role": "user", "content": "<image>\n" * images + "Why?"}]] * rows
     pq.write_table(pa.table(columns), path)
     return path
 
@@ -113,12 +130,35 @@ def data(tmp_path_factory):
     write_rows(folder / "no_agent.parquet", agent_name=None)
     write_rows(folder / "tool_agent.parquet", agent_name="tool_agent")
     write_rows(folder / "search.parquet", tools=["image_zoom_in", "tavily-search"])
+    write_rows(folder / "images.parquet", images=2)
+    for name, source in {"unknown": "axpo/no_such_set", "bare_name": "vstar", "gsm8k": "openai/gsm8k"}.items():
+        write_rows(folder / f"{name}.parquet", source=source)
+    for number, patch in ((14, 14), (16, 16)):
+        (folder / f"model_{number}").mkdir()
+        vision = {"patch_size": patch, "spatial_merge_size": 2}
+        (folder / f"model_{number}" / "config.json").write_text(json.dumps({"vision_config": vision}))
+    (folder / "loops.yaml").write_text(
+        "- {name: other_agent, _target_: no.such.Loop}\n"
+        "- {name: axpo_tool_agent, _target_: verl.experimental.agent_loop.tool_agent_loop.ToolAgentLoop}\n"
+    )
+    (folder / "own_loops.yaml").write_text(
+        "- {name: other_agent, _target_: no.such.Loop}\n"
+        "- {name: axpo_tool_agent, _target_: recipe.axpo.agent_loop.AXPOToolAgentLoop}\n"
+    )
     pq.write_table(pa.table({"prompt": ["x"]}), folder / "bare.parquet")
     (folder / "broken.yaml").write_text("tools:\n  - class_name: no.such.module.Tool\n    config: {type: native}\n")
-    for name, size in (("wordy", 66), ("brief", 65)):
-        tool = {"class_name": "tests.tools.sample_tools.SampleTool", "config": {"type": "native", "size": size}}
-        (zoom,) = yaml.safe_load((REPO_ROOT / "tools" / "image_zoom_in.yaml").read_text())["tools"]
+    (zoom,) = yaml.safe_load((REPO_ROOT / "tools" / "image_zoom_in.yaml").read_text())["tools"]
+    for name, options in {
+        "wordy": {"size": 66},
+        "brief": {"size": 65},
+        "slow": {"timeout_s": 300.5, "queue_timeout_s": 600.0},
+        "in_time": {"timeout_s": 300.0, "queue_timeout_s": 600.0},
+    }.items():
+        tool = {"class_name": "tests.tools.sample_tools.SampleTool", "config": {"type": "native", **options}}
         (folder / f"{name}.yaml").write_text(yaml.safe_dump({"tools": [zoom, tool | {"tool_schema": SCHEMA}]}))
+    for pixels in (98_304, 99_328):  # 96 and 97 tokens; the preset's response has 192
+        zoom["config"] |= {"max_pixels": pixels}
+        (folder / f"zoom_{pixels}.yaml").write_text(yaml.safe_dump({"tools": [zoom]}))
     return folder
 
 
@@ -152,8 +192,13 @@ def _compose(overrides):
         return compose("axpo_trainer", overrides=list(overrides))
 
 
-ROLLOUT, ACTOR = "actor_rollout_ref.rollout", "actor_rollout_ref.actor"
-ZOOM = f"{ROLLOUT}.multi_turn.tool_config_path=tools/image_zoom_in.yaml"
+ROLLOUT, ACTOR, MODEL = (f"actor_rollout_ref.{group}" for group in ("rollout", "actor", "model"))
+TOOLS = f"{ROLLOUT}.multi_turn.tool_config_path"
+ZOOM = f"{TOOLS}=tools/image_zoom_in.yaml"
+# room for the largest answer of that tool, 8,100 tokens, which the preset for the tiny model has not
+LONG = ("data.max_response_length=16384", f"{ROLLOUT}.max_model_len=16704", f"{ACTOR}.ppo_max_token_len_per_gpu=16704")
+GRPO = "algorithm.adv_estimator=grpo"
+NORM = f"{ACTOR}.loss_agg_mode=seq-mean-token-sum-norm"
 
 
 @pytest.mark.parametrize(
@@ -161,8 +206,8 @@ ZOOM = f"{ROLLOUT}.multi_turn.tool_config_path=tools/image_zoom_in.yaml"
     [
         [],
         ["algorithm.adv_estimator=grpo"],
-        [ZOOM],
-        [f"{ROLLOUT}.multi_turn.tool_config_path={{data}}/brief.yaml"],
+        [ZOOM, *LONG],
+        [f"{ROLLOUT}.multi_turn.tool_config_path={{data}}/brief.yaml", *LONG],
         ["axpo.continuations=8", "axpo.budget_ratio=1", "axpo.fork=last", "axpo.ranking=random"],
         [f"{ROLLOUT}.n=2", "data.train_batch_size=4"],
         [f"{ROLLOUT}.multi_turn.max_assistant_turns=null"],
@@ -176,6 +221,48 @@ ZOOM = f"{ROLLOUT}.multi_turn.tool_config_path=tools/image_zoom_in.yaml"
         # what is refused for AXPO is stock verl under GRPO
         ["algorithm.adv_estimator=grpo", f"{ACTOR}.shuffle=true", "algorithm.use_kl_in_reward=true"],
         ["algorithm.adv_estimator=grpo", "data.train_files={data}/tool_agent.parquet"],
+        [GRPO, f"{MODEL}.lora_rank=16", f"{ACTOR}.loss_agg_mode=token-mean"],
+        [GRPO, "algorithm.rollout_correction.bypass_mode=true"],
+        [GRPO, f"{ACTOR}.policy_loss.loss_mode=geo_mean", f"{ROLLOUT}.multi_turn.max_assistant_turns=1"],
+        # every other value of an option that is refused for some
+        [f"{ACTOR}.loss_agg_mode=seq-mean-token-sum"],
+        [NORM],
+        [f"{ACTOR}.policy_loss.loss_mode=gspo", "axpo.continuation_weight=0.5"],
+        [f"{ACTOR}.policy_loss.loss_mode=dro"],
+        [f"{ACTOR}.ppo_epochs=2"],
+        ["+trainer.v1.sync.parameter_sync_step=1"],
+        ["data.gen_batch_size=4"],
+        ["trainer.val_only=true"],
+        ["trainer.resume_mode=resume_path", "trainer.resume_from_path=checkpoints/global_step_1"],
+        ["trainer.critic_warmup=1"],  # verl's first step is 1
+        [f"{ROLLOUT}.max_model_len=512"],  # exactly prompt and response
+        [f"{ROLLOUT}.max_model_len=512", f"+{ROLLOUT}.engine_kwargs.vllm.max_model_len=512"],
+        [f"{ACTOR}.ppo_max_token_len_per_gpu=512"],
+        [f"{ACTOR}.ppo_max_token_len_per_gpu=256", f"{ACTOR}.ulysses_sequence_parallel_size=2"],
+        [f"{ACTOR}.ppo_max_token_len_per_gpu=100", f"{ACTOR}.use_dynamic_bsz=false"],
+        [f"{ACTOR}.clip_ratio=0.4"],  # what clip_ratio_high says
+        [f"{ACTOR}.clip_ratio=0.3", f"{ACTOR}.clip_ratio_low=null"],
+        [f"{ROLLOUT}.logprobs_mode=raw_logprobs"],
+        [f"{ROLLOUT}.top_k=20", f"{ROLLOUT}.top_p=0.9", f"{ROLLOUT}.temperature=0.6"],
+        [f"{ROLLOUT}.val_kwargs.do_sample=false", f"{ROLLOUT}.val_kwargs.temperature=0"],
+        [f"{TOOLS}={{data}}/in_time.yaml", *LONG],
+        [f"{TOOLS}={{data}}/slow.yaml", "axpo.tool_timeout_s=900.5", *LONG],
+        [f"{TOOLS}={{data}}/zoom_98304.yaml"],
+        [f"{MODEL}.path={{data}}/model_16"],
+        [f"{MODEL}.path={{data}}/model_14", "data.image_patch_size=14"],
+        [f"{MODEL}.path={{data}}/model_14", "data.image_patch_size=null"],  # the processor's own
+        [f"{MODEL}.path={{data}}", "data.image_patch_size=14"],  # no configuration to compare with
+        ["data.train_files={data}/images.parquet"],
+        ["data.train_files={data}/images.parquet", f"+{ROLLOUT}.limit_images=4"],
+        [
+            "data.train_files={data}/images.parquet",
+            f"+{ROLLOUT}.engine_kwargs.vllm.limit_mm_per_prompt={{image: 4, video: 0}}",
+        ],
+        [f"+{ROLLOUT}.engine_kwargs.vllm.limit_mm_per_prompt={{video: 0}}"],
+        ["data.train_files={data}/gsm8k.parquet"],  # verl's own reward
+        ["data.train_files={data}/gsm8k.parquet", "axpo.correct_threshold=-0.5"],
+        ["data.train_files={data}/unknown.parquet", "reward.custom_reward_function.path=my_reward.py"],
+        [GRPO, f"{ROLLOUT}.agent.agent_loop_config_path={{data}}/loops.yaml"],
     ],
     ids=" ".join,
 )
@@ -247,6 +334,112 @@ BAD = [
     ("data.train_files={data}/search.parquet", "rows of search.parquet ask for the tool 'tavily-search'"),
     ("data.val_files={data}/search.parquet", "data.val_files: rows of search.parquet ask for the tool"),
     ("data.train_files={data}/tool_agent.parquet", "run the agent loop 'tool_agent', which cannot resume"),
+    # the step would hang, be counted twice or lose its rows, under both estimators
+    ("+trainer.v1.sync.parameter_sync_step=2", "trainer.v1.sync.parameter_sync_step must be 1, got 2: "),
+    ("trainer.v1.sampler.sync_refill_failed_groups=true", "sampler.sync_refill_failed_groups must be false, got true"),
+    ("skip.rollout_tq.enable=true", "skip.rollout_tq.enable must be false, got true"),
+    ("skip.rollout.enable=true", "skip.rollout.enable must be false, got true"),
+    ("skip.async_rollout.enable=true", "skip.async_rollout.enable must be false, got true"),
+    ("data.gen_batch_size=3", "data.gen_batch_size (3) must divide data.train_batch_size (8)"),
+    (f"{ROLLOUT}.agent.agent_loop_manager_class=null", f"{ROLLOUT}.agent.agent_loop_manager_class must be recipe"),
+    (
+        f"{ROLLOUT}.agent.agent_loop_manager_class=verl.trainer.ppo.v1.agent_loop_tq.AgentLoopManagerTQ",
+        f"{ROLLOUT}.agent.agent_loop_manager_class must be recipe.axpo.rollout.AXPOAgentLoopManager or a subclass, got",
+    ),
+    (f"{ROLLOUT}.agent.agent_loop_manager_class=no.such.Manager", "or a subclass, got 'no.such.Manager': ImportError"),
+    (f"{ROLLOUT}.agent.agent_loop_manager_class=Manager", "or a subclass, got 'Manager': ValueError"),
+    # rollouts would be copies, or never end
+    (f"{ROLLOUT}.temperature=0", f"{ROLLOUT}.temperature must be above 0, got 0"),
+    (f"{ROLLOUT}.top_k=1", f"{ROLLOUT}.top_k must be -1 or above 1, got 1"),
+    (f"{ROLLOUT}.ignore_eos=true", f"{ROLLOUT}.ignore_eos must be false, got true"),
+    (f"{ROLLOUT}.val_kwargs.temperature=0", "val_kwargs.temperature must be above 0 with val_kwargs.do_sample=true"),
+    # no call would be read, or none could be ranked
+    (f"{ROLLOUT}.multi_turn.format=qwen3_coder", f"{ROLLOUT}.multi_turn.format must be hermes, got 'qwen3_coder'"),
+    (f"{ROLLOUT}.multi_turn.format=gpt-oss", f"{ROLLOUT}.multi_turn.format must be hermes, got 'gpt-oss'"),
+    (f"{ROLLOUT}.logprobs_mode=raw_logits", "logprobs_mode must be processed_logprobs or raw_logprobs, got"),
+    (f"{ROLLOUT}.logprobs_mode=processed_logits", "logprobs_mode must be processed_logprobs or raw_logprobs, got"),
+    (f"{ROLLOUT}.multi_turn.max_assistant_turns=1", "multi_turn.max_assistant_turns must be at least 2 (or null"),
+    (f"{ROLLOUT}.agent.agent_loop_config_path={{data}}/loops.yaml", "loops.yaml makes axpo_tool_agent the class verl."),
+    (f"{ROLLOUT}.agent.agent_loop_config_path=no/such.yaml", f"{ROLLOUT}.agent.agent_loop_config_path: FileNotFound"),
+    # the longest rollouts would be lost, or the run would stop at the first of them
+    (
+        f"{ROLLOUT}.max_model_len=null",
+        f"{ROLLOUT}.max_model_len must be at least 512, the sum of data.max_prompt_length",
+    ),
+    (
+        f"{ROLLOUT}.max_model_len=511",
+        f"{ROLLOUT}.max_model_len must be at least 512, the sum of data.max_prompt_length",
+    ),
+    ("data.max_response_length=384", f"{ROLLOUT}.max_model_len must be at least 704"),
+    (f"+{ROLLOUT}.engine_kwargs.vllm.max_model_len=511", "engine_kwargs.vllm.max_model_len must be at least 512"),
+    (f"{ROLLOUT}.prompt_length=256", f"{ROLLOUT}.prompt_length (256) must be data.max_prompt_length (320)"),
+    (f"{ROLLOUT}.response_length=100", f"{ROLLOUT}.response_length (100) must be data.max_response_length (192)"),
+    (f"{ACTOR}.ppo_max_token_len_per_gpu=511", f"{ACTOR}.ppo_max_token_len_per_gpu must be at least 512, got 511"),
+    (f"{ROLLOUT}.log_prob_max_token_len_per_gpu=9", f"{ROLLOUT}.log_prob_max_token_len_per_gpu must be at least 512"),
+    ("actor_rollout_ref.ref.log_prob_max_token_len_per_gpu=9", "actor_rollout_ref.ref.log_prob_max_token_len_per_gpu"),
+    (
+        f"{TOOLS}={{data}}/zoom_99328.yaml",
+        "image_zoom_in may hold 1 image(s) of 99328 pixels, 97 tokens, more than half",
+    ),
+    (ZOOM, "8100 tokens, more than half of data.max_response_length (192)"),
+    (f"{TOOLS}=tools/python.yaml", "one answer of python may hold 4 image(s) of 1048576 pixels, 4096 tokens"),
+    # rows would not weigh 1/(B*N), or the method is not implemented
+    (f"{ACTOR}.loss_agg_mode=token-mean", f"{ACTOR}.loss_agg_mode must be seq-mean-token-mean or"),
+    (f"{ACTOR}.loss_agg_mode=token-sum", "got 'token-sum': with a mean or sum over tokens a row no longer weighs"),
+    (f"{ACTOR}.policy_loss.loss_mode=geo_mean", f"{ACTOR}.policy_loss.loss_mode must not be 'geo_mean'"),
+    (f"{ACTOR}.policy_loss.loss_mode=bypass_mode", f"{ACTOR}.policy_loss.loss_mode must not be 'bypass_mode'"),
+    (
+        "algorithm.rollout_correction.bypass_mode=true",
+        "algorithm.rollout_correction.bypass_mode must be false, got true",
+    ),
+    (f"{MODEL}.lora_rank=16", f"{MODEL}.lora_rank must be 0, got 16: LoRA is not tested"),
+    (f"{MODEL}.lora_adapter_path=a", f"{MODEL}.lora_adapter_path must be null, got 'a': LoRA is not tested"),
+    (f"{MODEL}.lora.rank=16", f"{MODEL}.lora.rank must be 0, got 16: LoRA is not tested"),
+    (f"{MODEL}.lora.adapter_path=a", f"{MODEL}.lora.adapter_path must be null, got 'a': LoRA is not tested"),
+    (
+        "+reward.reward_kwargs.overlong_buffer_cfg.enable=true",
+        "reward.reward_kwargs.overlong_buffer_cfg.enable must be",
+    ),
+    ("axpo.correct_threshold=0", "axpo.correct_threshold must be above 0 and at most 1, got 0"),
+    ("axpo.correct_threshold=2", "rows of good.parquet are rewarded 0 or 1, and no rollout would be correct"),
+    # verl would ignore the value
+    (f"{ACTOR}.freeze_vision_tower=true", f"{ACTOR}.freeze_vision_tower must be false, got true: no engine of verl"),
+    (f"+{ACTOR}.use_rollout_log_probs=true", f"{ACTOR}.use_rollout_log_probs must be false, got true"),
+    (f"{ACTOR}.use_prefix_grouper=true", f"{ACTOR}.use_prefix_grouper must be false, got true"),
+    (f"{ACTOR}.calculate_sum_pi_squared=true", f"{ACTOR}.calculate_sum_pi_squared must be false, got true"),
+    (f"{ACTOR}.grad_clip=0.5", f"{ACTOR}.grad_clip must be 1.0, got 0.5: verl's engines read {ACTOR}.optim.clip_grad"),
+    (f"{ACTOR}.clip_ratio=0.3", f"{ACTOR}.clip_ratio must be 0.2, got 0.3: verl reads clip_ratio_low (0.2)"),
+    ("actor_rollout_ref.hybrid_engine=false", "actor_rollout_ref.hybrid_engine must be true, got false"),
+    (f"{ROLLOUT}.nnodes=1", f"{ROLLOUT}.nnodes must be 0, got 1"),
+    (f"{ROLLOUT}.do_sample=false", f"{ROLLOUT}.do_sample must be true, got false"),
+    (f"+{ROLLOUT}.repetition_penalty=1.1", f"{ROLLOUT}.repetition_penalty must be 1.0, got 1.1"),
+    (f"{ROLLOUT}.over_sample_rate=0.1", f"{ROLLOUT}.over_sample_rate must be 0, got 0.1"),
+    (f"+{ROLLOUT}.checkpoint_manager_class=a.B", f"{ROLLOUT}.checkpoint_manager_class must be null, got 'a.B'"),
+    (f"{ROLLOUT}.multi_turn.num_repeat_rollouts=8", f"{ROLLOUT}.multi_turn.num_repeat_rollouts must be null, got 8"),
+    (f"{ROLLOUT}.multi_turn.use_inference_chat_template=true", "multi_turn.use_inference_chat_template must be false"),
+    ("data.reward_fn_key=source", "data.reward_fn_key must be data_source, got 'source'"),
+    ("data.truncation=left", "data.truncation must be error, got 'left'"),
+    ("algorithm.use_pf_ppo=true", "algorithm.use_pf_ppo must be false, got true"),
+    ("trainer.balance_batch=false", "trainer.balance_batch must be true, got false"),
+    ("trainer.esi_redundant_time=60", "trainer.esi_redundant_time must be 0, got 60"),
+    ("trainer.critic_warmup=10", "trainer.critic_warmup must be 0, got 10"),
+    ("trainer.resume_from_path=c/global_step_1", "trainer.resume_mode must be resume_path, got 'auto'"),
+    ("custom_reward_function.path=my.py", "custom_reward_function.path must be null, got 'my.py': verl's V1 trainer"),
+    ("reward_model.reward_manager=dapo", "reward_model.reward_manager must be null, got 'dapo'"),
+    ("reward_model.rollout.name=vllm", "reward_model.rollout.name must be null, got 'vllm'"),
+    ("sandbox_fusion.url=http://x", "sandbox_fusion.url must be null, got 'http://x': verl's V1 trainer does not read"),
+    ("reward.sandbox_fusion.url=http://x", "reward.sandbox_fusion.url must be null, got 'http://x': verl passes it"),
+    ("reward.reward_manager.name=rate_limited", "reward.reward_manager.name must not be 'rate_limited'"),
+    (f"+{ACTOR}.megatron.router_replay.mode=R2", "megatron.router_replay.mode must be disabled, got 'R2'"),
+    ("reward.num_workers=0", "reward.num_workers must be at least 1, got 0"),
+    # what the rows, the tools and the model ask for
+    (f"{MODEL}.path={{data}}/model_14", "data.image_patch_size must be 14, the vision_config.patch_size of"),
+    ("data.train_files={data}/unknown.parquet", "rows of unknown.parquet have the data_source 'axpo/no_such_set'"),
+    (
+        "data.val_files={data}/bare_name.parquet",
+        "data.val_files: rows of bare_name.parquet have the data_source 'vstar'",
+    ),
+    ("reward.custom_reward_function.path=null", "rows of good.parquet have the data_source 'axpo/embedded_colour'"),
 ]
 
 
@@ -255,6 +448,115 @@ def test_bad_configuration(read, override, message):
     with pytest.raises(ConfigError) as error:
         validate_axpo_config(read(override))
     assert message in str(error.value)
+
+
+SHARED = [
+    "+trainer.v1.sync.parameter_sync_step=2",
+    "trainer.v1.sampler.sync_refill_failed_groups=true",
+    "skip.rollout_tq.enable=true",
+    f"{ROLLOUT}.multi_turn.format=llama3_json",
+    f"{ROLLOUT}.full_determinism=true",
+    f"{ROLLOUT}.agent.agent_loop_manager_class=null",
+    f"{ROLLOUT}.max_model_len=null",
+    f"{ACTOR}.freeze_vision_tower=true",
+    "custom_reward_function.path=my.py",
+    "data.train_files={data}/unknown.parquet",
+]
+
+
+@pytest.mark.parametrize("override", SHARED)
+def test_grpo_refuses_it_too(read, override):
+    with pytest.raises(ConfigError):
+        validate_axpo_config(read(GRPO, override))
+
+
+@pytest.mark.parametrize(
+    "overrides, message",
+    [
+        (["trainer.val_only=true", "trainer.val_before_train=false"], "trainer.val_only=true needs trainer.val_before"),
+        (
+            [f"{ACTOR}.ppo_max_token_len_per_gpu=255", f"{ACTOR}.ulysses_sequence_parallel_size=2"],
+            "at least 256 (2 ranks",
+        ),
+        ([NORM, f"{ACTOR}.loss_scale_factor=null"], f"{ACTOR}.loss_scale_factor must be a number with loss_agg_mode"),
+        *[
+            (
+                [f"{ACTOR}.policy_loss.loss_mode={mode}", "axpo.continuation_weight=0.5"],
+                f"must be 1 with {ACTOR}.policy",
+            )
+            for mode in ("dro", "clip_cov", "kl_cov")
+        ],
+        (
+            [f"{TOOLS}={{data}}/slow.yaml", *LONG],
+            "axpo.tool_timeout_s (900) must be at least 900.5, the timeout_s (300.5)",
+        ),
+        (
+            ["axpo.tool_timeout_s=600", f"{TOOLS}={{data}}/brief.yaml", *LONG],
+            "axpo.tool_timeout_s (600) must be at least 660, the timeout_s (60) plus queue_timeout_s (600) of image",
+        ),
+        # two images in the prompt, and two calls in three turns
+        (
+            ["data.train_files={data}/images.parquet", f"+{ROLLOUT}.limit_images=3"],
+            f"{ROLLOUT}.limit_images must be at least 4, got 3",
+        ),
+        (
+            [
+                "data.train_files={data}/images.parquet",
+                f"+{ROLLOUT}.engine_kwargs.vllm.limit_mm_per_prompt={{image: 1, video: 0}}",
+            ],
+            "engine_kwargs.vllm.limit_mm_per_prompt.image must be at least 4, got 1",
+        ),
+        (
+            [f"{ROLLOUT}.name=sglang", f"+{ROLLOUT}.engine_kwargs.sglang.context_length=511"],
+            "engine_kwargs.sglang.context_length must be at least 512",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_options_that_depend_on_each_other(read, overrides, message):
+    with pytest.raises(ConfigError) as error:
+        validate_axpo_config(read(*overrides))
+    assert message in str(error.value)
+
+
+def test_a_subclass_of_the_manager_or_of_the_agent_loop_is_fine(read, tmp_path, monkeypatch):
+    (tmp_path / "my_manager.py").write_text(
+        "from recipe.axpo.rollout import AXPOAgentLoopManager\nclass Mine(AXPOAgentLoopManager): pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    validate_axpo_config(read(f"{ROLLOUT}.agent.agent_loop_manager_class=my_manager.Mine"))
+    validate_axpo_config(read(f"{ROLLOUT}.agent.agent_loop_config_path={{data}}/own_loops.yaml"))
+
+
+@pytest.mark.parametrize("installed, refused", [("0.5.12", True), ("0.5.12.post1", True), ("0.5.13", False)])
+def test_sglang_that_encodes_prompts_with_images_again(read, monkeypatch, installed, refused):
+    versions = {"sglang": installed}
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: versions[name])
+    monkeypatch.delenv("SGLANG_MM_AVOID_RETOKENIZE", raising=False)
+    config = read(f"{ROLLOUT}.name=sglang", "data.train_files={data}/images.parquet")
+    if refused:
+        with pytest.raises(ConfigError, match=rf"needs sglang 0\.5\.13 or later, got {installed}: .*#26555"):
+            validate_axpo_config(config)
+        return
+    validate_axpo_config(config)
+    monkeypatch.setenv("SGLANG_MM_AVOID_RETOKENIZE", "0")
+    with pytest.raises(ConfigError, match="SGLANG_MM_AVOID_RETOKENIZE must be true, got '0'"):
+        validate_axpo_config(config)
+
+
+def test_defaults_are_a_configuration_that_runs(read):
+    """Without the preset: what the trainer's own YAML says, with data and a tool."""
+    config = read(ZOOM, preset=False)
+    validate_axpo_config(config)
+    rollout = config.actor_rollout_ref.rollout
+    assert (rollout.prompt_length, rollout.response_length, rollout.max_model_len) == (8192, 16384, 24576)
+    assert config.data.filter_overlong_prompts and config.data.image_patch_size == 16
+    assert config.actor_rollout_ref.actor.loss_scale_factor == 16384
+
+
+def test_the_presets_engine_options_join_the_defaults(read):
+    options = read().actor_rollout_ref.rollout.engine_kwargs.vllm
+    assert options.mm_processor_cache_gb == 0 and options.worker_extension_cls
 
 
 def test_rows_without_an_agent_name_run_the_default_loop(read):

@@ -21,7 +21,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recipe.axpo.forks import NoForkReason, ToolCallSpan, find_tool_call_spans, used_tool, why_no_fork
+from recipe.axpo.forks import NoForkReason, ToolCallSpan, find_tool_call_spans, read_response
 
 OPEN, CLOSE, THINK, END_THINK = 101, 102, 103, 104
 OPEN_NEWLINE, OPEN_MERGED = 105, 106
@@ -71,6 +71,10 @@ def response(*turns):
     return ids, mask, [-math.log(i + 2) if generated else 0.0 for i, generated in enumerate(mask)]
 
 
+def acted(ids, mask, **kwargs):
+    return read_response(ids, mask, None, **kwargs).acted
+
+
 def ranges(ids, mask, logprobs, **kwargs):
     return [(span.turn, span.start, span.end) for span in find_tool_call_spans(ids, mask, logprobs, **kwargs)]
 
@@ -109,18 +113,33 @@ CASES = {
 }
 
 
+def begin(mask, turn):
+    """Position at which an assistant turn begins."""
+    starts = [i for i, m in enumerate(mask) if m and (i == 0 or not mask[i - 1])]
+    return starts[turn - 1]
+
+
+def turn_of(ids, mask, turn):
+    return [token for token, m in zip(ids[begin(mask, turn) :], mask[begin(mask, turn) :], strict=True) if m]
+
+
 @pytest.mark.parametrize("turns, expected, reason", CASES.values(), ids=CASES.keys())
 def test_case(turns, expected, reason):
     ids, mask, logprobs = response(*turns)
     assert ranges(ids, mask, logprobs, **THINKING, decode=decode) == expected
-    assert why_no_fork(ids, mask, **THINKING, decode=decode) == reason
+    reading = read_response(ids, mask, logprobs, **THINKING, decode=decode)
+    assert reading.acted == (bool(expected) or reason in ("unparsable", "merged_tag"))
+    # verl pairs the first opening tag of a turn with the first closing one: what it executes is not the call
+    swallowed = [turn for turn, start, _ in expected if OPEN in turn_of(ids, mask, turn)[: start - begin(mask, turn)]]
+    assert [(s.turn, s.start, s.end) for s in reading.spans] == [e for e in expected if e[0] not in swallowed]
+    assert reading.reason == (None if reading.spans else "literal_tag" if swallowed else reason)
 
 
 def test_masked_tokens_are_never_read_as_a_call():
     ids = [HM, *CALL, ANSWER]
     mask = [1, 0, 0, 0, 0, 1]
     assert ranges(ids, mask, [0.0] * 6, **TAGS) == []
-    assert not used_tool(ids, mask, **TAGS)
+    assert not acted(ids, mask, **TAGS)
 
 
 def test_without_think_ids_thinking_is_text():
@@ -146,8 +165,8 @@ def test_tag_merged_with_what_follows(open_id, body, spans, reason):
     ids, mask, logprobs = response([HM, open_id, *body, CLOSE])
     tags = dict(open_id=open_id, close_id=CLOSE)
     assert len(find_tool_call_spans(ids, mask, logprobs, **tags, decode=decode)) == spans
-    assert why_no_fork(ids, mask, **tags, decode=decode) == reason
-    assert used_tool(ids, mask, **tags)
+    reading = read_response(ids, mask, logprobs, **tags, decode=decode)
+    assert reading.reason == reason and reading.acted
 
 
 @pytest.mark.parametrize("text", ["[TOOL_CALLS]", "<|tool_call|>", "", "\n<tool_call> "])
@@ -158,13 +177,16 @@ def test_other_tags_are_not_mistaken_for_merged_ones(text):
 
 
 def test_a_malformed_call_is_tool_use_and_an_unclosed_one_is_not():
-    assert used_tool(*response([OPEN, HM, CLOSE])[:2], **THINKING)
-    assert not used_tool(*response([OPEN, NAME])[:2], **THINKING)
-    assert not used_tool(*response([*CALL, END_THINK, ANSWER])[:2], **THINKING)
+    assert acted(*response([OPEN, HM, CLOSE])[:2], **THINKING)
+    assert not acted(*response([OPEN, NAME])[:2], **THINKING)
+    assert not acted(*response([*CALL, END_THINK, ANSWER])[:2], **THINKING)
 
 
 def test_reasons_are_strings_for_metric_keys():
-    assert [reason.value for reason in NoForkReason] == ["no_call", "unclosed", "unparsable", "merged_tag"]
+    assert [str(reason) for reason in NoForkReason] == [
+        *("unreadable", "no_call", "in_thinking", "unclosed", "unparsable"),
+        *("merged_tag", "no_log_probs", "nan", "literal_tag", "last_turn"),
+    ]
 
 
 @pytest.mark.parametrize("convert", [list, tuple, np.asarray, torch.tensor])
@@ -176,7 +198,9 @@ def test_any_sequence(convert):
     assert find_tool_call_spans(*converted, convert(logprobs), **THINKING, decode=decode) == [
         ToolCallSpan(s.turn, s.start, s.end, s.fork, pytest.approx(s.confidence)) for s in expected
     ]
-    assert used_tool(*converted, **THINKING)
+    assert read_response(*converted, convert(logprobs), **THINKING).spans == tuple(
+        find_tool_call_spans(*converted, convert(logprobs), **THINKING)
+    )
 
 
 @pytest.mark.parametrize(
@@ -190,6 +214,66 @@ def test_any_sequence(convert):
 def test_errors_name_the_argument(ids, mask, logprobs, message):
     with pytest.raises(ValueError, match=message):
         find_tool_call_spans(ids, mask, logprobs, **TAGS)
+
+
+# ---------------------------------------------------------------- what verl's agent loop would do, broken input
+
+
+@pytest.mark.parametrize(
+    "limits, turns",
+    [
+        ({}, [1, 2]),
+        ({"max_assistant_turns": 3}, [1, 2]),
+        ({"max_assistant_turns": 2}, [1]),
+        ({"max_assistant_turns": 1}, []),
+        ({"max_user_turns": 2}, [1, 2]),
+        ({"max_user_turns": 1}, [1]),
+        ({"max_user_turns": 1, "max_assistant_turns": 1}, []),
+        ({"max_user_turns": 0, "max_assistant_turns": None}, [1, 2]),
+    ],
+)
+def test_a_call_in_the_last_turn_is_never_executed(limits, turns):
+    reading = read_response(*response([HM, *CALL], [TOOL], CALL), **THINKING, decode=decode, **limits)
+    assert [span.turn for span in reading.spans] == turns and reading.acted
+    assert reading.reason == (None if turns else "last_turn")
+
+
+def test_a_literal_tag_before_the_call_swallows_it():
+    spoken = response([HM, OPEN, HM, END_THINK, *CALL])
+    assert len(find_tool_call_spans(*spoken, **THINKING)) == 1
+    reading = read_response(*spoken, **THINKING, decode=decode)
+    assert reading.spans == () and reading.acted and reading.reason == "literal_tag"
+
+
+def test_a_call_inside_the_thinking_is_executed_but_no_fork():
+    reading = read_response(*response([*CALL, END_THINK, ANSWER]), **THINKING, decode=decode, executed_calls=1)
+    assert (reading.acted, reading.spans, reading.reason) == (True, (), "in_thinking")
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 1000.0])
+@pytest.mark.parametrize("position", range(1, 5))
+def test_a_call_with_broken_log_probs_is_no_fork(value, position):
+    ids, mask, logprobs = response([HM, *CALL], [TOOL], CALL)
+    logprobs[position] = value
+    reading = read_response(ids, mask, logprobs, **THINKING, decode=decode)
+    assert [span.turn for span in reading.spans] == [2]
+    assert find_tool_call_spans(ids, mask, logprobs, **THINKING) == list(reading.spans)
+    reading = read_response(ids[:5], mask[:5], logprobs[:5], **THINKING, decode=decode)
+    assert (reading.acted, reading.spans, reading.reason) == (True, (), "nan")
+
+
+def test_broken_log_probs_elsewhere_do_not_matter():
+    ids, mask, logprobs = response([HM, *CALL], [TOOL], [ANSWER])
+    logprobs[0] = logprobs[5] = logprobs[6] = math.nan
+    assert len(read_response(ids, mask, logprobs, **THINKING).spans) == 1
+    logprobs[1] = -math.inf  # probability 0 is a number
+    (span,) = read_response(ids, mask, logprobs, **THINKING).spans
+    assert span.confidence == pytest.approx((1 / 4 + 1 / 5 + 1 / 6) / 4)
+
+
+def test_without_log_probs_there_is_nothing_to_rank_by():
+    reading = read_response(*response([HM, *CALL])[:2], None, **THINKING)
+    assert (reading.acted, reading.spans, reading.reason) == (True, (), "no_log_probs")
 
 
 # ---------------------------------------------------------------- properties, against a slow and obvious reference
@@ -222,8 +306,9 @@ def test_matches_reference(word):
     logprobs = [-math.log(i + 2) for i in range(len(word))]
     spans = find_tool_call_spans(ids, mask, logprobs, **THINKING)
     assert [(span.turn, span.start, span.end) for span in spans] == reference(word)
-    assert used_tool(ids, mask, **THINKING) == bool(spans)
-    assert (why_no_fork(ids, mask, **THINKING) is None) == bool(spans)
+    reading = read_response(ids, mask, logprobs, **THINKING)
+    assert reading.acted == bool(spans)
+    assert set(reading.spans) <= set(spans) and (reading.reason is None) == bool(reading.spans)
     for span in spans:
         probabilities = [1 / (i + 2) for i in range(span.start, span.end)]
         assert span.confidence == pytest.approx(sum(probabilities) / len(probabilities))

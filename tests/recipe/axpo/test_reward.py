@@ -114,6 +114,16 @@ def test_other_sources_are_verls(solution, truth):
     assert result == {"score": score, "acc": score, "extracted": "", "method": "verl"}
 
 
+@pytest.mark.parametrize("source", ["math_dapo", "math_dapo_reasoning", "aime24", "aime_2025"])
+@pytest.mark.parametrize("solution, score, acc", [("Answer: 72", 1.0, 1.0), ("Answer: 71", -1.0, 0.0), ("", -1.0, 0.0)])
+def test_scores_of_minus_one_are_no_accuracy(source, solution, score, acc):
+    result = compute_score(source, solution, "72")
+    assert result == {"score": score, "acc": acc, "extracted": "", "method": "verl"}
+    assert all(type(result[name]) is float for name in ("score", "acc"))
+    verl = default_compute_score(source, solution, "72")
+    assert (verl["score"], verl["acc"]) == (score, bool(acc))
+
+
 @pytest.mark.parametrize(
     "source, solution, truth",
     [

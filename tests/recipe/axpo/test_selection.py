@@ -14,6 +14,7 @@
 """Trigger, ranking and budget. A rollout is written as (reward, confidence of its calls...)."""
 
 import math
+import random
 from fractions import Fraction
 
 import pytest
@@ -24,7 +25,9 @@ from recipe.axpo.forks import ToolCallSpan
 from recipe.axpo.selection import (
     Candidate,
     SettledRollout,
+    decided,
     is_triggered,
+    num_candidates,
     prefix_budget,
     restrict_spans,
     select_prefixes,
@@ -264,3 +267,109 @@ def test_properties_of_any_ranking(batch, budget, ranking, seed):
         taken[pick.question] += 1
         for other, count in taken.items():  # breadth first: nobody waits with one pick less and candidates left
             assert count >= taken[pick.question] - 1 or count == available[other]
+
+
+# ---------------------------------------------------------------- what is decided before the batch has settled
+
+
+def partly(groups, settled):
+    """The settled part of a batch, in the batch's order."""
+    return {question: group for question, group in groups.items() if question in settled}
+
+
+@pytest.mark.parametrize(
+    "settled, budget, certain, lost",
+    [
+        ("", 2, [], []),
+        ("a", 1, [], ["a2", "a0"]),  # a1 is at place 0 of rank 0, and four questions may come in front: 0 + 4 >= 1
+        ("a", 5, ["a1"], []),  # 0 + 4 * 1 < 5, but 1 + 4 * 2 >= 5
+        ("a", 10, ["a1", "a2"], []),  # 1 + 4 * 2 < 10, but 2 + 4 * 3 >= 10
+        ("a", 15, ["a1", "a2", "a0"], []),
+        ("abcd", 2, ["a1"], ["a2", "b0", "a0"]),  # 0 + 1 < 2; b1 at place 1 is neither
+        ("abcde", 2, ["a1", "e1"], ["b1", "a2", "b0", "a0"]),
+    ],
+)
+def test_decided(settled, budget, certain, lost):
+    got = decided(partly(GROUPS, settled), num_questions=5, rollouts_per_question=3, budget=budget)
+    assert tuple(map(names, got)) == (certain, lost)
+
+
+def test_the_number_of_rollouts_bounds_what_a_question_can_put_in_front():
+    groups = {"a": [tool(s, 0.1 * (s + 1)) for s in range(4)]}  # more candidates than N: N caps the rank
+    assert names(decided(groups, num_questions=2, rollouts_per_question=2, budget=6)[0]) == ["a0", "a1", "a2", "a3"]
+    assert names(decided(groups, num_questions=2, rollouts_per_question=4, budget=6)[0]) == ["a0", "a1", "a2"]
+
+
+def test_num_candidates():
+    assert {q: num_candidates(group) for q, group in GROUPS.items()} == dict(a=3, b=2, c=0, d=0, e=1)
+
+
+def test_decided_errors():
+    with pytest.raises(ValueError, match="num_questions is 4, but 5 groups"):
+        decided(GROUPS, num_questions=4, rollouts_per_question=3, budget=1)
+    with pytest.raises(ValueError, match="confidence, random"):
+        decided(GROUPS, num_questions=5, rollouts_per_question=3, budget=1, ranking="entropy")
+    with pytest.raises(ValueError, match="budget"):
+        decided(GROUPS, num_questions=5, rollouts_per_question=3, budget=-1)
+
+
+N = 5
+orders = st.randoms(use_true_random=False)
+ranked = st.sampled_from(["confidence", "random"])
+
+
+@given(batches, st.integers(0, 12), ranked, st.integers(0, 3))
+def test_at_the_end_everything_is_decided(batch, budget, ranking, seed):
+    groups = build(batch)
+    common = {"budget": budget, "ranking": ranking, "seed": seed}
+    certain, lost = decided(groups, num_questions=len(groups), rollouts_per_question=N, **common)
+    assert certain == select_prefixes(groups, **common)
+    assert certain + lost == select_prefixes(groups, **{**common, "budget": 10**6})
+
+
+@given(batches, st.integers(0, 12), ranked, st.integers(0, 3), orders)
+def test_no_completion_changes_what_is_decided(batch, budget, ranking, seed, rng):
+    """Settle in a random order; at every point compare with the batch as it really ends and with other endings."""
+    groups = build(batch)
+    common = {"budget": budget, "ranking": ranking, "seed": seed}
+    order = list(groups)
+    rng.shuffle(order)
+    before = ([], [])
+    for i in range(len(order) + 1):
+        now = partly(groups, order[:i])
+        certain, lost = decided(now, num_questions=len(groups), rollouts_per_question=N, **common)
+        for ending in (groups, *(ending_of(groups, now, rng) for _ in range(3))):
+            selected = select_prefixes(ending, **common)
+            assert all(candidate in selected for candidate in certain)
+            assert not any(candidate in selected for candidate in lost)
+        assert all(candidate in certain for candidate in before[0]), "a candidate was certain before"
+        assert all(candidate in lost for candidate in before[1]), "a candidate was lost before"
+        before = certain, lost
+
+
+def ending_of(groups, now, rng):
+    """Another completion of a batch: the questions still running end as they please, mostly all wrong and unsure."""
+    return {
+        question: now[question]
+        if question in now
+        else [tool(s, rng.choice([0.0, 0.05, 0.3]), reward=float(rng.random() < 0.05)) for s in range(N)]
+        for question in groups
+    }
+
+
+@given(st.integers(1, 6), st.integers(1, 4), st.integers(1, 12))
+def test_the_worst_completion_is_reached(num_questions, rollouts, budget):
+    """What is not certain really can be pushed out: all others settle with N surer-to-be-selected candidates."""
+    groups = {0: [tool(s, 0.5) for s in range(rollouts)]}
+    certain, _ = decided(groups, num_questions=num_questions, rollouts_per_question=rollouts, budget=budget)
+    worst = {**{q: [tool(s, 0.1) for s in range(rollouts)] for q in range(1, num_questions)}, **groups}
+    assert certain == [c for c in select_prefixes(worst, budget=budget) if c.question == 0]
+
+
+def test_random_places_do_not_depend_on_what_else_has_settled():
+    groups = {q: [tool(s) for s in range(3)] for q in "abcd"}
+    common = {"num_questions": 4, "rollouts_per_question": 3, "budget": 5, "ranking": "random"}
+    for seed in range(50):
+        order = random.Random(seed).sample("abcd", 4)
+        certain = [set(names(decided(partly(groups, order[:i]), seed=seed, **common)[0])) for i in range(5)]
+        assert all(before <= after for before, after in zip(certain, certain[1:], strict=False))

@@ -120,11 +120,11 @@ def test_the_trainer_logs_the_steps_calls(coordinator, monkeypatch):
         return report
 
     coordinator.close = close
-    monkeypatch.setattr(PPOTrainerSync, "_compute_metrics", lambda self, batch, metrics, *rest: None)
     monkeypatch.setattr(trainer, "get_coordinator", lambda: Remote(coordinator))
-    monkeypatch.setattr(trainer.ray, "get", asyncio.run)
-    metrics = {}
-    object.__new__(trainer.AXPOTrainer)._compute_metrics(None, metrics, {}, 7, 0)
+    monkeypatch.setattr(trainer.ray, "get", lambda call, timeout: asyncio.run(call))
+    metrics, made = {}, object.__new__(trainer.AXPOTrainer)
+    made.axpo = AXPOConfig()
+    made._add_report(7, metrics)
     assert {key: value for key, value in metrics.items() if key.startswith("tools/")} == {
         "tools/python/calls": 1.0,
         "tools/python/failure_rate": 1.0,

@@ -19,7 +19,7 @@ import pytest
 from verl.experimental.agent_loop.agent_loop import AgentLoopMetrics, AgentLoopOutput
 
 from recipe.axpo.forks import ToolCallSpan, find_tool_call_spans
-from recipe.axpo.trajectory import Trajectory, TurnSnapshot, make_fork, obstacle
+from recipe.axpo.trajectory import Trajectory, TurnSnapshot, make_fork
 
 OPEN, CLOSE = 90, 91
 TURN_1 = [2001, 2001, OPEN, 2002, CLOSE, 99]
@@ -47,7 +47,7 @@ def snapshot(length, turn):
 
 
 SOURCE = output(TURN_1, TOOL, TURN_2, TOOL, ANSWER)
-TRAJECTORY = Trajectory("replica-7", turns=[snapshot(0, 0), snapshot(9, 1), snapshot(18, 2)])
+TRAJECTORY = Trajectory(turns=[snapshot(0, 0), snapshot(9, 1), snapshot(18, 2)])
 FIRST, SECOND = find_tool_call_spans(
     SOURCE.response_ids, SOURCE.response_mask, SOURCE.response_logprobs, open_id=OPEN, close_id=CLOSE
 )
@@ -64,7 +64,7 @@ FIRST, SECOND = find_tool_call_spans(
 def test_state_as_it_was_at_the_cut(span, turn, prefix, turn_prefix):
     fork = make_fork(3, span, TRAJECTORY, SOURCE)
     assert fork.source_session == 3
-    assert fork.request_id == "replica-7"
+    assert fork.request_id != make_fork(3, span, TRAJECTORY, SOURCE).request_id  # placed by load, not with its source
     assert fork.snapshot is TRAJECTORY.turns[turn]
     assert list(fork.prompt_ids) == SOURCE.prompt_ids
     assert list(fork.response_ids) == prefix and fork.response_ids[-1] == OPEN
@@ -84,7 +84,7 @@ def test_a_turn_that_opens_with_the_call():
 
 def test_a_continuation_can_be_forked_again():
     """Its first snapshot is the fork's own."""
-    trajectory = Trajectory("r", turns=[TRAJECTORY.turns[1], TRAJECTORY.turns[2]])
+    trajectory = Trajectory(turns=[TRAJECTORY.turns[1], TRAJECTORY.turns[2]])
     assert make_fork(8, SECOND, trajectory, SOURCE).snapshot is TRAJECTORY.turns[1]
     with pytest.raises(ValueError, match="session 8: nothing recorded before the call at token 2"):
         make_fork(8, FIRST, trajectory, SOURCE)
@@ -92,7 +92,7 @@ def test_a_continuation_can_be_forked_again():
 
 def test_nothing_recorded():
     with pytest.raises(ValueError, match="session 5: nothing recorded before the call at token 2"):
-        make_fork(5, FIRST, Trajectory("r"), SOURCE)
+        make_fork(5, FIRST, Trajectory(), SOURCE)
     without = SOURCE.model_copy(update={"response_logprobs": None})
     with pytest.raises(ValueError, match="nothing recorded"):
         make_fork(5, FIRST, TRAJECTORY, without)
@@ -106,35 +106,3 @@ def test_later_changes_of_the_source_do_not_reach_the_fork():
     assert fork.response_ids[0] == 2001 and fork.response_mask[0] == 1
     with pytest.raises(FrozenInstanceError):
         fork.source_session = 1
-
-
-@pytest.mark.parametrize(
-    ("span", "limits", "expected"),
-    [
-        (FIRST, {}, None),
-        (SECOND, {}, None),
-        (FIRST, {"max_assistant_turns": 2}, None),
-        (SECOND, {"max_assistant_turns": 2}, "last_turn"),
-        (SECOND, {"max_assistant_turns": 3}, None),
-        (FIRST, {"max_assistant_turns": 1}, "last_turn"),
-        (FIRST, {"max_user_turns": 1}, None),
-        (SECOND, {"max_user_turns": 1}, "last_turn"),
-    ],
-)
-def test_a_call_in_the_last_turn_is_never_executed(span, limits, expected):
-    assert obstacle(span, TRAJECTORY, SOURCE.response_ids, open_id=OPEN, **limits) == expected
-
-
-def test_a_literal_tag_before_the_call_swallows_it():
-    spoken = output([2001, OPEN, 2001, 92, OPEN, 2002, CLOSE, 99])  # 92: the end of the thinking
-    (span,) = find_tool_call_spans(
-        spoken.response_ids,
-        spoken.response_mask,
-        spoken.response_logprobs,
-        open_id=OPEN,
-        close_id=CLOSE,
-        think_close_id=92,
-    )
-    trajectory = Trajectory("r", turns=[snapshot(0, 0)])
-    assert obstacle(span, trajectory, spoken.response_ids, open_id=OPEN) == "literal_tag"
-    assert obstacle(span, Trajectory("another loop's"), spoken.response_ids, open_id=OPEN) is None

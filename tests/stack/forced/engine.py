@@ -19,9 +19,11 @@ said before, or be cut right behind an opening tag of what it has said: anything
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 import re
+import signal
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,8 +83,8 @@ class ScriptedEngine:
         """All calls, violations, and the (question, session, continuation) that were made to fail."""
         return self.calls, self.violations, self.failed
 
-    def play(self, request_id: str, prompt: list[int], sizes: list, seed: int | None, worker: int) -> Call | None:
-        """The answer to one request; None if it is to fail."""
+    def play(self, request_id: str, prompt: list[int], sizes: list, seed: int | None, worker: int) -> Call | str:
+        """The answer to one request, or the name of the fault that takes its place."""
         prompt = tuple(prompt)
         try:
             name = re.search(r"Case (\S+):", self.tokenizer.decode(prompt)).group(1)
@@ -93,16 +95,17 @@ class ScriptedEngine:
         except Exception as error:
             self.violations.append(f"{type(error).__name__}: {error}: {self.tokenizer.decode(prompt)[-300:]!r}")
             raise
-        if scripted.fails:
+        if scripted.fault in ("fails", "hangs", "kills"):
             self.failed.append((name, session, number))
-            return None
+            return scripted.fault
         forked = prompt[-1] == self.open_id
         token_ids, log_probs = self._sample(scripted, name, forked, self.max_length - len(prompt))
         cut = len(prompt) - len(parent.prompt_ids) if forked else None
         self.calls.append(
             Call(
                 len(self.calls), name, session, number, turn, None if parent is None else parent.number, cut,
-                request_id, prompt, token_ids, log_probs, tuple(map(tuple, sizes)), seed, worker,
+                request_id, prompt, token_ids, () if scripted.fault == "silent" else log_probs,
+                tuple(map(tuple, sizes)), seed, worker,
             )
         )  # fmt: skip
         return self.calls[-1]
@@ -151,11 +154,15 @@ class ScriptedClient:
         sizes = [image.size for image in image_data or ()]
         seed = sampling_params.get("seed")
         call = await self.engine.play.remote(request_id, list(prompt_ids), sizes, seed, os.getpid())
-        if call is None:
+        if call == "fails":
             raise EngineDown("the scripted engine is down")
+        if call == "hangs":
+            await asyncio.Event().wait()
+        if call == "kills":
+            os.kill(os.getpid(), signal.SIGKILL)
         return TokenOutput(
             token_ids=list(call.token_ids),
-            log_probs=list(call.log_probs),
+            log_probs=list(call.log_probs) or None,
             extra_fields={"global_steps": 0, "min_global_steps": 0, "max_global_steps": 0},
         )
 

@@ -26,11 +26,15 @@ OPEN, CLOSE = "<tool_call>", "</tool_call>"
 
 @dataclass(frozen=True)
 class Turn:
-    """One answer of the engine. ``@right`` and ``@wrong`` stand for an answer; ``fails``: the engine raises instead."""
+    """One answer of the engine; ``@right`` and ``@wrong`` in its text stand for an answer.
+
+    ``fault``: "fails" - the engine raises instead; "hangs" - it never answers; "kills" - the worker that asked dies;
+    "silent" - it answers without log-probabilities.
+    """
 
     text: str
     confidence: float = 0.5  # probability of each token of a call, both tags included
-    fails: bool = False
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Question:
     tools: tuple[str, ...] = ("image_zoom_in",)
 
 
-FAILS = Turn("", fails=True)
+FAILS, HANGS, KILLS = (Turn("", fault=fault) for fault in ("fails", "hangs", "kills"))
 
 
 def arguments(label: str, image: int = 0, tool: str = "image_zoom_in") -> str:

@@ -15,6 +15,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from verl.tools.base_tool import BaseTool
 from verl.tools.schemas import ToolResponse
 
@@ -24,7 +26,7 @@ from tools.trajectory import past_calls
 
 
 class FailingTool(BaseTool):
-    """Fails as its caller asks: by our side's fault if ``label`` starts with "ours", else by its own."""
+    """Fail as the caller asks: "ours ..." by an infrastructure failure, "hangs ..." by never ending, else by a bug."""
 
     async def create(self, instance_id=None, **kwargs):
         return "failing", ToolResponse()
@@ -32,6 +34,8 @@ class FailingTool(BaseTool):
     async def execute(self, instance_id, parameters, **kwargs):
         if parameters["label"].startswith("ours"):
             raise ToolInfrastructureError("the backend is down")
+        if parameters["label"].startswith("hangs"):
+            await asyncio.Event().wait()
         raise ValueError("the tool has a bug")
 
     async def release(self, instance_id, **kwargs):

@@ -43,6 +43,7 @@ from recipe.axpo.coordinator import coordinator_name, get_coordinator
 from recipe.axpo.metrics import StepReport, thinking_acting_gap
 from recipe.axpo.rollout import AXPOAgentLoopManager
 from tests.stack.forced.engine import Call, ScriptedClient, start_engine
+from tests.stack.forced.faulty import FaultyManager
 from tests.stack.forced.script import Question
 from tools.metrics import summarise
 from verl_ext.cpu.env import REPO_ROOT
@@ -58,11 +59,20 @@ COMMON = (
     "data.filter_overlong_prompts=false",
     "reward.custom_reward_function.reward_kwargs.judge.fallback=rules",
 )
+# Deadlines that a test can wait for. What is killed or given up must not take the other worker's questions with it.
+FAULTS = (
+    "actor_rollout_ref.rollout.agent.num_workers=2",
+    "axpo.session_timeout_s=3",
+    "axpo.tool_timeout_s=1",
+    "axpo.barrier_timeout_s=60",
+    "axpo.close_timeout_s=60",
+)
 VARIANTS = {
     "axpo": (AXPOAgentLoopManager, ("actor_rollout_ref.rollout.agent.num_workers=2",)),
     "axpo_last": (AXPOAgentLoopManager, ("axpo.fork=last",)),
     "grpo": (AXPOAgentLoopManager, ("algorithm.adv_estimator=grpo",)),
     "stock": (AgentLoopManagerTQ, ("algorithm.adv_estimator=grpo",)),
+    "faults": (FaultyManager, FAULTS),
 }
 
 
@@ -144,6 +154,7 @@ class World:
         self.engine = start_engine(str(model / "tokenizer.json"))
         self.variants, self.max_length = dict(VARIANTS), {}
         self.managers: dict[str, Any] = {}
+        self.job = "axpo"
         for name in ("axpo", "axpo_last", "stock"):  # their processes start side by side
             self._start(name)
         model_config = omega_conf_to_dataclass(config.actor_rollout_ref.model)
@@ -168,17 +179,16 @@ class World:
         )
 
     def manager(self, name: str):
-        """The manager, started if need be. A job has one coordinator, so AXPO's and GRPO's take turns."""
-        rivals = {"grpo": set(self.variants) - {"grpo", "stock"}, "stock": set()}.get(name, {"grpo"}) & set(
-            self.managers
-        )
-        if rivals:
+        """The manager, started if need be. A job has one coordinator with one set of options: they take turns."""
+        job = name if name in ("grpo", "stock", "faults") else "axpo"
+        if job not in ("stock", self.job):
             coordinator = get_coordinator()
-            for rival in rivals:
+            for rival in set(self.managers) - {"stock"}:
                 for worker in self.managers.pop(rival).agent_loop_workers:
                     ray.kill(worker)
             ray.kill(coordinator)
             self._until(self._coordinator_is_gone, "the coordinator to end")
+            self.job = job
         if name not in self.managers:
             self._start(name)
         return self.managers[name]
@@ -239,12 +249,14 @@ class World:
         tags = [{"is_prompt": True, "status": "pending", "global_steps": self.step} for _ in questions]
         tq.kv_batch_put(keys=list(batch["uid"]), partition_id="train", tags=tags)
         manager.generate_sequences(batch)
+        if variant != "stock":
+            manager.wait(self.step)
 
         def settled() -> bool:
             listed = tq.kv_list("train")["train"]
             return all(listed[uid]["status"] in ("finished", "failure") for uid in uids.values())
 
-        self._until(settled, "the batch to settle")
+        self._until(settled, "the batch to settle", timeout=240.0 if variant == "stock" else 1.0)
         report = ray.get(get_coordinator().close.remote(self.step), timeout=30) if variant != "stock" else None
         calls, violations, failed = ray.get(self.engine.record.remote())
         assert not violations, violations
