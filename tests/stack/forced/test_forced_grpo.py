@@ -21,7 +21,7 @@ from __future__ import annotations
 import pytest
 
 from tests.stack.forced.checks import check_same_rows
-from tests.stack.forced.script import FAILS, Question, acting, answer, call, plain, quiet
+from tests.stack.forced.script import FAILS, Question, Turn, acting, answer, call, plain, quiet
 from tests.stack.forced.world import N
 
 pytestmark = pytest.mark.stack
@@ -45,3 +45,14 @@ def test_grpo_writes_the_rows_that_verl_writes(play, world):
     assert run.metrics["axpo/infra_failures"] == 1.0 and run.metrics["axpo/triggered_questions"] == 1.0
     world.forget()
     check_same_rows(run, play(*questions, variant="stock"))
+
+
+def test_an_engine_without_log_probs_costs_nothing_but_the_forks(play):
+    """GRPO trains without them; the figures say that there is nothing to rank by."""
+    silent = [Turn(turn.text, fault="silent") for turn in (call("a"), answer("a again", False))]
+    run = play(
+        Question("silent", {"a": silent, **plain("b", True), **plain("c", False), **plain("d", True)}), variant="grpo"
+    )
+    assert run.status == {"silent": "finished"} and len(run.rows["silent"]) == N
+    assert run.report.no_fork == {"no_log_probs": 1}
+    assert run.metrics["axpo/tool_use_rate"] == 1 / N and run.metrics["axpo/infra_failures"] == 0.0

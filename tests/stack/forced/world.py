@@ -69,6 +69,7 @@ FAULTS = (
 )
 VARIANTS = {
     "axpo": (AXPOAgentLoopManager, ("actor_rollout_ref.rollout.agent.num_workers=2",)),
+    "barrier": (AXPOAgentLoopManager, ("actor_rollout_ref.rollout.agent.num_workers=2", "axpo.early_release=false")),
     "axpo_last": (AXPOAgentLoopManager, ("axpo.fork=last",)),
     "grpo": (AXPOAgentLoopManager, ("algorithm.adv_estimator=grpo",)),
     "stock": (AgentLoopManagerTQ, ("algorithm.adv_estimator=grpo",)),
@@ -180,7 +181,7 @@ class World:
 
     def manager(self, name: str):
         """The manager, started if need be. A job has one coordinator with one set of options: they take turns."""
-        job = name if name in ("grpo", "stock", "faults") else "axpo"
+        job = name if name in ("grpo", "stock", "faults", "barrier") else "axpo"
         if job not in ("stock", self.job):
             coordinator = get_coordinator()
             for rival in set(self.managers) - {"stock"}:
