@@ -1,16 +1,5 @@
 # Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Command line of the tools: `python -m tools run | check | list`. Heavy imports only where a command needs them."""
 
 from __future__ import annotations
@@ -244,8 +233,8 @@ def _run(args: argparse.Namespace) -> int:
         tool = _make(entry, options)
     except Exception as error:  # a class of the user's may raise anything
         raise UsageError(_message(error)) from error
-    from tools.errors import ToolInfrastructureError
     from tools.images import image_size
+    from verl_ext.tool_calls import ToolInfrastructureError
 
     try:
         for path in args.image:

@@ -1,16 +1,5 @@
 # Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 """What all tools share: typed options, a deadline, bounded concurrency, errors of two kinds, and figures of every call.
 
 A tool is a class with `Options` and one coroutine `call`. It returns an `Answer`, or raises `BadArgument` (the model is
@@ -26,32 +15,17 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from uuid import uuid4
 
-import pydantic
 from PIL import Image
 from verl.tools.base_tool import BaseTool
 from verl.tools.schemas import OpenAIFunctionToolSchema, ToolResponse
 from verl.utils.rollout_trace import rollout_trace_op
 
-from tools import metrics
-from tools.errors import BadArgument, ToolInfrastructureError
-from tools.limits import Gate
-from tools.search.text import neutralise
-from tools.trajectory import PastCall, past_calls
+from verl_ext.service.limits import Gate
+from verl_ext.service.options import Check, Options, parse_options
+from verl_ext.service.text import neutralise
+from verl_ext.tool_calls import BadArgument, CallRecord, PastCall, ToolInfrastructureError, past_calls, record
 
 VERL_KEYS = ("type", "class_name")  # verl's own entries in a tool's config
-
-
-class Options(pydantic.BaseModel):
-    """Options that every tool has. Subclasses add theirs; a wrong name or value stops the run before it starts."""
-
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    timeout_s: float = pydantic.Field(60.0, gt=0, allow_inf_nan=False)
-    """Seconds for one call. A call that takes longer is a failure of ours, not the model's."""
-    max_concurrency: int = pydantic.Field(32, ge=1)
-    """Calls that run side by side in one agent-loop worker."""
-    queue_timeout_s: float = pydantic.Field(600.0, gt=0, allow_inf_nan=False)
-    """Seconds a call may wait for its turn."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +39,6 @@ class Answer:
     lost_state: bool = False  # see PastCall
     replay: dict[str, Any] = field(default_factory=dict)  # see PastCall
     metrics: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line of `python -m tools check`."""
-
-    what: str
-    ready: bool
-    detail: str
 
 
 class AgentTool(BaseTool):
@@ -173,7 +138,7 @@ class AgentTool(BaseTool):
         finally:
             ended = time.monotonic()
             began = ended if started is None else started  # it may never have had its turn
-            metrics.record(metrics.CallRecord(self.name, failure, ended - began, began - queued, truncated))
+            record(CallRecord(self.name, failure, ended - began, began - queued, truncated))
         # whatever a tool has read must not look like a turn's end or an image to the tokenizer
         text = neutralise(answer.text)
         response = ToolResponse(text=text, **({"image": answer.images} if answer.images else {}))
@@ -190,24 +155,3 @@ def failure_kind(error: BaseException) -> str:
     kinds = {TimeoutError: "timeout", OSError: "os", MemoryError: "memory"}  # the first one is an OSError, too
     kinds[asyncio.CancelledError] = "cancelled"
     return next((kind for error_type, kind in kinds.items() if isinstance(error, error_type)), "bug")
-
-
-def parse_options(tool: str, model: type[Options], values: dict[str, Any]) -> Options:
-    """Check a tool's options.
-
-    Raises:
-        ValueError: names the tool, the option and the rule.
-    """
-    try:
-        return model(**values)
-    except pydantic.ValidationError as error:
-        lines = []
-        for item in error.errors():
-            option, rule = ".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, ")
-            if item["type"] == "extra_forbidden":
-                lines.append(f"unknown option {option}; known: {', '.join(model.model_fields)}")
-            elif not option:  # a rule about several options, which names them
-                lines.append(rule)
-            else:
-                lines.append(f"{option}: {rule} (got {item['input']!r:.100})")
-        raise ValueError(f"{tool}: " + "; ".join(lines)) from error

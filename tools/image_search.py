@@ -1,16 +1,5 @@
 # Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 """`image_search`: find images like one of the conversation, through an HTTP API of yours or in a folder of pictures.
 
 What a service returns is not trusted: titles lose control tokens, pictures are decoded with limits.
@@ -31,14 +20,14 @@ from typing import Any, Literal
 import pydantic
 from PIL import Image
 
-from tools.base import AgentTool, Answer, Check
-from tools.errors import BadArgument, ToolInfrastructureError
+from tools.base import AgentTool, Answer
 from tools.images import check_index, conversation_images, open_image, promise_pixels, tool_pixels
-from tools.search.http import api_key
-from tools.search.options import SearchOptions, address, check_cache
 from tools.search.pictures import HASH_BITS, PictureIndex, open_picture
-from tools.search.text import CUT_MARK, neutralise, one_line
 from tools.search.thumbnails import MIN_PIXELS, check_picture, may_be_asked, thumbnail_of
+from verl_ext.service.http import api_key
+from verl_ext.service.options import Check, SearchOptions, address, check_cache
+from verl_ext.service.text import CUT_MARK, neutralise, one_line
+from verl_ext.tool_calls import BadArgument, ToolInfrastructureError
 
 THUMBNAIL_TIMEOUT_S = 10.0  # a slow host of pictures costs its picture, not the call
 NO_RESULTS = "No matching images were found."

@@ -1,16 +1,5 @@
 # Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 """`image_zoom_in`: show the model a region of one of the images it has seen, at full resolution.
 
 The crop comes from the original image as the conversation holds it, not from the copy that was shrunk for the model:
@@ -25,8 +14,7 @@ from typing import Any
 import pydantic
 from PIL import Image
 
-from tools.base import AgentTool, Answer, Options
-from tools.errors import BadArgument
+from tools.base import AgentTool, Answer
 from tools.images import (
     check_index,
     conversation_images,
@@ -36,6 +24,8 @@ from tools.images import (
     promise_pixels,
     tool_pixels,
 )
+from verl_ext.service.options import Options
+from verl_ext.tool_calls import BadArgument
 
 SCALE = 1000  # bbox_2d is relative, from 0 to SCALE
 MAX_ASPECT_RATIO = 200  # beyond it Qwen's image processors refuse an image

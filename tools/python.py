@@ -1,16 +1,5 @@
 # Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 """`python`: a notebook for the length of one trajectory, in a jail.
 
 The interpreter keeps its variables from call to call, sees the conversation's images, and hands back what was printed,
@@ -25,8 +14,7 @@ from typing import Any
 
 from PIL import Image
 
-from tools.base import AgentTool, Answer, Check
-from tools.errors import BadArgument, ToolInfrastructureError
+from tools.base import AgentTool, Answer
 from tools.image_zoom_in import MAX_ASPECT_RATIO, smart_resize
 from tools.images import conversation_images, promise_pixels, tool_pixels
 from tools.sandbox.backends import Backend, LocalBackend
@@ -37,8 +25,10 @@ from tools.sandbox.pool import Pool
 from tools.sandbox.runtime import PackageMissing, package_files
 from tools.sandbox.session import CellResult, PastCell
 from tools.sandbox.syscalls import SeccompMissing, compile_filter
-from tools.search.http import HttpClient
-from tools.trajectory import PerTrajectory, past_calls
+from tools.trajectory_state import PerTrajectory
+from verl_ext.service.http import HttpClient
+from verl_ext.service.options import Check
+from verl_ext.tool_calls import BadArgument, ToolInfrastructureError, past_calls
 
 
 class PythonTool(AgentTool):

@@ -1,16 +1,5 @@
 # Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 """`tavily-search`: search the web through Tavily's API, or a corpus of your own with BM25.
 
 Needs a key in the environment (TAVILY_API_KEY), recorded answers (`cache`, `cache_mode: replay`), or a `corpus`.
@@ -24,13 +13,13 @@ from typing import Any, Literal
 
 import pydantic
 
-from tools.base import AgentTool, Answer, Check
-from tools.errors import BadArgument, ToolInfrastructureError
+from tools.base import AgentTool, Answer
 from tools.images import finite_number
 from tools.search.bm25 import Bm25Index
-from tools.search.http import api_key
-from tools.search.options import SearchOptions, address, check_cache
-from tools.search.text import Tokens, compact, neutralise, one_line
+from verl_ext.service.http import api_key
+from verl_ext.service.options import Check, SearchOptions, address, check_cache
+from verl_ext.service.text import Tokens, compact, neutralise, one_line
+from verl_ext.tool_calls import BadArgument, ToolInfrastructureError
 
 DEFAULT_RESULTS = 5
 MAX_TITLE_CHARS, MAX_URL_CHARS = 200, 300

@@ -1,16 +1,5 @@
 # Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Conversations with tool calls: what a rollout of ours can look like, and rows of them for verl's SFT dataset.
 
 A rollout has one question, thoughts in every assistant turn (the generation prompt opens them), at most one call a
@@ -107,8 +96,8 @@ class Tools:
         if first := next(error, None):
             raise Drop("arguments do not fit the schema", f"{call.name}: {first.message}")
         if call.name == "image_zoom_in":  # its schema leaves open what a box is
-            from tools.errors import BadArgument
             from tools.image_zoom_in import parse_arguments
+            from verl_ext.tool_calls import BadArgument
 
             try:
                 parse_arguments(call.arguments, max(images, call.arguments["img_idx"] + 1))

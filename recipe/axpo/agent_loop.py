@@ -1,16 +1,5 @@
-# Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# Copyright 2026 Individual Contributor: The AXPO-on-verl Authors
+# SPDX-License-Identifier: Apache-2.0
 """verl's tool agent loop, able to say where it could be forked and to resume from a fork."""
 
 from __future__ import annotations
@@ -24,14 +13,10 @@ from verl.tools.function_tool import FunctionTool
 
 from recipe.axpo.config import AGENT_LOOP, AXPOConfig
 from recipe.axpo.deadline import within
+from recipe.axpo.plugins import infrastructure_errors, past_calls
 from recipe.axpo.trajectory import EngineCall, Fork, Trajectory, TurnSnapshot
-from tools.errors import ToolInfrastructureError
-from tools.trajectory import past_calls
 
 TRAJECTORY_KEY = "axpo_trajectory"
-
-# What a tool raises when our side failed, not the model's call: the rollout is left out, never scored as wrong.
-INFRASTRUCTURE_ERRORS = (ToolInfrastructureError, OSError, TimeoutError, MemoryError)
 
 
 class RolloutInfrastructureError(RuntimeError):
@@ -179,7 +164,7 @@ def watched(tool: Any, errors: list[str]) -> Any:
     async def noting(*args, **kwargs):
         try:
             return await function(*args, **kwargs)
-        except INFRASTRUCTURE_ERRORS as error:
+        except infrastructure_errors() as error:
             errors.append(f"{type(error).__name__}: {error}")
             raise
 

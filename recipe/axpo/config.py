@@ -1,16 +1,5 @@
-# Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# Copyright 2026 Individual Contributor: The AXPO-on-verl Authors
+# SPDX-License-Identifier: Apache-2.0
 """Read the AXPO options (Hydra group ``axpo``) and check the whole configuration before Ray starts.
 
 ``validate_axpo_config`` refuses options that verl would accept although they do something else than they say, hang a
@@ -27,13 +16,13 @@ from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
+from recipe.axpo.plugins import PluginError, config_problems, load_plugins
 from recipe.axpo.selection import FORKS, RANKINGS
 
 AGENT_LOOP = "axpo_tool_agent"
 AGENT_LOOP_CLASS = "recipe.axpo.agent_loop.AXPOToolAgentLoop"
 MANAGER_CLASS = "recipe.axpo.rollout.AXPOAgentLoopManager"
 ESTIMATORS = ("axpo", "grpo")
-REWARD = "pkg://recipe.axpo.reward"
 
 MODEL, ACTOR, REF, ROLLOUT = (f"actor_rollout_ref.{group}" for group in ("model", "actor", "ref", "rollout"))
 
@@ -60,6 +49,7 @@ class AXPOConfig:
     seed: int = 0
     session_seeds: bool = False
     trace_engine_calls: bool = False
+    plugins: tuple[str, ...] = ("verl_ext.axpo_plugin",)
 
     def __post_init__(self):
         def check(ok: bool, name: str, needs: str) -> None:
@@ -106,6 +96,10 @@ class AXPOConfig:
         unknown = sorted(set(group) - known)
         if unknown:
             raise ConfigError(f"axpo.{unknown[0]} is no option of AXPO; there are {', '.join(sorted(known))}")
+        if group.get("plugins") is None and "plugins" in group:
+            group["plugins"] = []
+        if isinstance(group.get("plugins"), list):
+            group["plugins"] = tuple(group["plugins"])
         return cls(**group)
 
 
@@ -121,6 +115,10 @@ def validate_axpo_config(config: DictConfig) -> AXPOConfig:
         ConfigError: naming the option, its value and what to set.
     """
     options = AXPOConfig.from_config(config)
+    try:
+        load_plugins(config)
+    except PluginError as error:
+        raise ConfigError(str(error)) from error
     for message in _problems(config):
         raise ConfigError(message)
     return options
@@ -128,7 +126,7 @@ def validate_axpo_config(config: DictConfig) -> AXPOConfig:
 
 def _problems(config: DictConfig) -> Iterator[str]:
     """Yield what is wrong, most basic first."""
-    from recipe.axpo.preflight import data_problems, scoring_problems, vision_problems  # it needs this module
+    from recipe.axpo.preflight import data_problems, existing_files, vision_problems  # it needs this module
 
     yield from _rule_problems(config, TRAINER_RULES)
     yield from _trainer_problems(config)
@@ -144,7 +142,7 @@ def _problems(config: DictConfig) -> Iterator[str]:
     yield from _clip_problems(config)
     yield from data_problems(config)
     yield from vision_problems(config)
-    yield from scoring_problems(config)
+    yield from config_problems(config, list(existing_files(config)))
 
 
 # ---------------------------------------------------------------- options with a few values that work

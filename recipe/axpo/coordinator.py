@@ -1,16 +1,5 @@
-# Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# Copyright 2026 Individual Contributor: The AXPO-on-verl Authors
+# SPDX-License-Identifier: Apache-2.0
 """One place where the questions of a batch meet: the budget is the batch's, its questions run on many workers.
 
 A worker hands in each of its questions when its rollouts have settled. It learns which prefixes to resample as soon as
@@ -37,7 +26,6 @@ from recipe.axpo.config import AXPOConfig
 from recipe.axpo.forks import NoForkReason
 from recipe.axpo.metrics import StepReport
 from recipe.axpo.selection import Candidate, SettledRollout, decided, num_candidates, prefix_budget
-from tools.metrics import CallRecord
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +55,7 @@ class _Batch:
     finished: set[str] = field(default_factory=set)  # their rows and status are published
     given_up: dict[str, str] = field(default_factory=dict)  # question -> why
     fault: Exception | None = None
-    tool_calls: list[CallRecord] = field(default_factory=list)
+    tool_calls: list[Any] = field(default_factory=list)
     cached: list[tuple[int, int]] = field(default_factory=list)  # (cached, all) prompt tokens of continuations
     all_settled: asyncio.Event = field(default_factory=asyncio.Event)
     all_branched: asyncio.Event = field(default_factory=asyncio.Event)
@@ -90,7 +78,7 @@ class BatchCoordinator:
         self.branching = branching
         self._steps: dict[Any, _Batch] = {}
         self._closed: set[Any] = set()
-        self._validation_calls: list[CallRecord] = []
+        self._validation_calls: list[Any] = []
 
     # --------------------------------------------------------------- batch
 
@@ -359,7 +347,7 @@ class BatchCoordinator:
 
     # --------------------------------------------------------------- figures
 
-    async def tool_calls(self, step: Any, calls: list[CallRecord], validate: bool = False) -> None:
+    async def tool_calls(self, step: Any, calls: list[Any], validate: bool = False) -> None:
         """Hand in calls of tools, in parts of any size.
 
         A session's calls must be here before its question settles, a continuation's before its question has branched:
@@ -372,7 +360,7 @@ class BatchCoordinator:
         else:
             logger.warning("step %s: %s calls of tools came too late for its figures", step, len(calls))
 
-    async def validation_calls(self) -> list[CallRecord]:
+    async def validation_calls(self) -> list[Any]:
         """Return the calls of the validation that has just ended, and forget them."""
         calls, self._validation_calls = self._validation_calls, []
         return calls

@@ -1,16 +1,5 @@
-# Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# Copyright 2026 Individual Contributor: The AXPO-on-verl Authors
+# SPDX-License-Identifier: Apache-2.0
 """Entry point: ``python -m recipe.axpo.main_axpo algorithm.adv_estimator=axpo|grpo ...`` (Hydra: ``--help``)."""
 
 from __future__ import annotations
@@ -26,19 +15,20 @@ from verl.utils.config import validate_config
 from verl.utils.device import auto_set_device
 
 from recipe.axpo.config import ConfigError, validate_axpo_config
-from verl_ext.ray_classes import undecorated
+from recipe.axpo.ray_classes import undecorated
 
 
 class AXPOTaskRunner(undecorated(TaskRunnerV1)):
     """verl's V1 task runner with our trainer."""
 
     def run(self, config: DictConfig):
-        from recipe.axpo.thinking import resolve_thinking
+        from recipe.axpo.plugins import load_plugins, resolve_config
         from recipe.axpo.trainer import TRAINER_NAME  # registers the trainer in this process
 
         with open_dict(config):
             config.trainer.v1.trainer_mode = TRAINER_NAME
-        resolve_thinking(config)
+        load_plugins(config)
+        resolve_config(config)
         super().run(config)
 
 

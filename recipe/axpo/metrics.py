@@ -1,16 +1,5 @@
-# Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# Copyright 2026 Individual Contributor: The AXPO-on-verl Authors
+# SPDX-License-Identifier: Apache-2.0
 """The Thinking-Acting Gap, measured every step from the settled groups of the batch."""
 
 from __future__ import annotations
@@ -18,9 +7,9 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from recipe.axpo.selection import Candidate, SettledRollout, is_triggered
-from tools.metrics import CallRecord
 
 
 @dataclass(frozen=True)
@@ -33,7 +22,7 @@ class StepReport:
         outcomes: for each of them the rewards of its continuations, None where one failed for infrastructure reasons.
         no_fork: tool-using rollouts that offer no fork, by reason.
         budget: prefixes the batch was allowed to resample.
-        tool_calls: one record for each call of a tool of ours, continuations' calls included.
+        tool_calls: one record for each tool call, continuations' calls included; a plugin makes metrics of them.
         given_up: questions that were left out of the batch, and why; their rollouts are invalid in ``groups``.
         cached: (tokens found in the engine's prefix cache, all tokens) of each continuation's first prompt.
         timing: seconds by metric key, see ``coordinator``.
@@ -46,7 +35,7 @@ class StepReport:
     budget: int
     continuations: int
     correct_threshold: float = 1.0
-    tool_calls: Sequence[CallRecord] = ()
+    tool_calls: Sequence[Any] = ()
     given_up: Mapping[str, str] = field(default_factory=dict)
     cached: Sequence[tuple[int, int]] = ()
     timing: Mapping[str, float] = field(default_factory=dict)

@@ -1,23 +1,10 @@
-# Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# Copyright 2026 Individual Contributor: The AXPO-on-verl Authors
+# SPDX-License-Identifier: Apache-2.0
 """Check the files that a run reads, its tools, rows and model, against what is configured."""
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
-import io
 import json
 import os
 from collections.abc import Iterator
@@ -32,7 +19,6 @@ from recipe.axpo.config import (
     AGENT_LOOP,
     AGENT_LOOP_CLASS,
     MODEL,
-    REWARD,
     ROLLOUT,
     AXPOConfig,
     branching_enabled,
@@ -306,113 +292,8 @@ def vision_problems(config: DictConfig) -> Iterator[str]:
         )
 
 
-# ---------------------------------------------------------------- rewards
-
-
-def scoring_problems(config: DictConfig) -> Iterator[str]:
-    """Check the reward's options, and find rows that it cannot score."""
-    from recipe.axpo.scoring.judge import read_options
-    from recipe.axpo.scoring.scorer import OPTIONS, Scorer
-
-    function = config.reward.get("custom_reward_function") or {}
-    if function.get("path") not in (None, REWARD):
-        return  # another reward function is its author's business
-    yield from _source_problems(config, own_reward=function.get("path") == REWARD)
-    if function.get("path") is None:
-        return
-    kwargs = OmegaConf.to_container(function.get("reward_kwargs") or OmegaConf.create({}), resolve=True)
-    if unknown := sorted(set(kwargs) - {"judge", "thinking"}):
-        yield f"{OPTIONS}.{unknown[0]} is no option of {REWARD}; there are judge, thinking"
-    try:
-        judge = read_options(kwargs.get("judge"))
-        Scorer(judge, kwargs.get("thinking", "auto"))
-    except ValueError as error:
-        yield f"{OPTIONS}: {error}"
-        return
-    yield from _truth_problems(config, judged=judge.enabled or judge.fallback is not None)
-
-
-def _source_problems(config: DictConfig, own_reward: bool) -> Iterator[str]:
-    """Find data sources that no reward knows, and a threshold that no reward of 0 or 1 can tell apart."""
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    from recipe.axpo.scoring.row import DEFAULT_TYPES, EMBEDDED, PREFIX
-
-    def binary(source: Any) -> bool:
-        known = isinstance(source, str) and source.startswith(PREFIX)
-        return own_reward and known and (source.startswith(EMBEDDED) or source.removeprefix(PREFIX) in DEFAULT_TYPES)
-
-    for option, path in _existing_files(config):
-        if "data_source" not in pq.read_schema(path).names:
-            continue
-        sources = pc.unique(pq.read_table(path, columns=["data_source"])["data_source"]).to_pylist()
-        for source in sources:
-            if not binary(source) and not _verl_scores(source):
-                names = ", ".join(f"{PREFIX}{name}" for name in DEFAULT_TYPES)
-                yield (
-                    f"data.{option}: rows of {path.name} have the data_source {source!r}, which neither {REWARD} "
-                    "(if it is set) nor verl can score: the first reward would raise, whatever extra_info.scoring "
-                    f"says; name one of {EMBEDDED}*, {names} or of verl's, or set "
-                    "reward.custom_reward_function.path to a reward of your own"
-                )
-        if option != "train_files" or OmegaConf.select(config, "algorithm.adv_estimator") != "axpo":
-            continue
-        threshold = AXPOConfig.from_config(config).correct_threshold
-        if not 0 < threshold <= 1 and any(map(binary, sources)):
-            yield (
-                f"axpo.correct_threshold must be above 0 and at most 1, got {threshold}: rows of {path.name} are "
-                f"rewarded 0 or 1, and {'every' if threshold <= 0 else 'no'} rollout would be correct"
-            )
-
-
-def _verl_scores(source: Any) -> bool:
-    """Return whether verl's own table of rewards has this data source."""
-    from verl.utils.reward_score import default_compute_score
-
-    if not isinstance(source, str):
-        return False
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):  # some scorers print what they cannot read
-            default_compute_score(source, None, None)
-    except NotImplementedError:
-        return False
-    except Exception:  # there is a scorer, which cannot read a response of None
-        return True
-    return True
-
-
-def _truth_problems(config: DictConfig, judged: bool) -> Iterator[str]:
-    """Find the first row whose truth or scoring cannot be read, or that needs a judge where there is none."""
-    import pyarrow.parquet as pq
-
-    from recipe.axpo.scoring import RowError, needs_judge
-    from recipe.axpo.scoring.scorer import OPTIONS
-
-    for option, path in _existing_files(config):
-        parquet = pq.ParquetFile(path)
-        names = set(parquet.schema_arrow.names)
-        if not {"data_source", "reward_model"} <= names:
-            continue
-        columns = sorted(names & {"data_source", "reward_model", "extra_info"})
-        for batch in parquet.iter_batches(batch_size=1024, columns=columns):
-            for row in batch.to_pylist():
-                truth = (row["reward_model"] or {}).get("ground_truth")
-                try:
-                    needed = needs_judge(row["data_source"], truth, row.get("extra_info"))
-                except RowError as error:
-                    yield f"data.{option}: {path.name}: {error}"
-                    return
-                if needed and not judged:
-                    yield (
-                        f"data.{option}: rows of {path.name} ({row['data_source']}) need a judge: set "
-                        f"{OPTIONS}.judge.base_url and .model (any OpenAI-compatible API), or "
-                        f"{OPTIONS}.judge.fallback=rules to compare by rules"
-                    )
-                    return
-
-
-def _existing_files(config: DictConfig) -> Iterator[tuple[str, Path]]:
+def existing_files(config: DictConfig) -> Iterator[tuple[str, Path]]:
+    """Yield (option, path) of every local parquet file of the configuration that exists."""
     for option in FILES:
         for path in _parquet_files(config, option):
             if path.exists():

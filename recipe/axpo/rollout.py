@@ -1,16 +1,5 @@
-# Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# Copyright 2026 Individual Contributor: The AXPO-on-verl Authors
+# SPDX-License-Identifier: Apache-2.0
 """Prefix-branching rollout on verl's V1 TransferQueue: a manager and its workers.
 
 One question on one worker:
@@ -56,10 +45,10 @@ from recipe.axpo.config import AXPOConfig, branching_enabled
 from recipe.axpo.coordinator import get_coordinator, start_coordinator
 from recipe.axpo.deadline import within
 from recipe.axpo.forks import Reading, read_response
+from recipe.axpo.plugins import drain_tool_calls, load_plugins
+from recipe.axpo.ray_classes import undecorated
 from recipe.axpo.tags import ToolCallTags
 from recipe.axpo.tree import QuestionTree, Row, check_images
-from tools.metrics import drain
-from verl_ext.ray_classes import undecorated
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +67,7 @@ class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
+        load_plugins(self.config)
         self.axpo = AXPOConfig.from_config(self.config)
         self.branching = branching_enabled(self.config)
         self.tags = ToolCallTags.from_tokenizer(self.tokenizer)
@@ -222,7 +212,7 @@ class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
         finally:
             # After each session, not each question: verl publishes a question as finished before it returns. Sessions
             # run concurrently, so what is drained may be another's, of the same batch all the same.
-            if calls := drain():
+            if calls := drain_tool_calls():
                 await self.coordinator.tool_calls.remote(int(trajectory["step"]), calls, bool(trajectory["validate"]))
 
     async def _agent_loop_postprocess(self, output, validate, **kwargs) -> tuple[int, int] | None:

@@ -1,16 +1,5 @@
-# Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# Copyright 2026 Individual Contributor: The AXPO-on-verl Authors
+# SPDX-License-Identifier: Apache-2.0
 """AXPO on verl's synchronous V1 trainer: branch columns into the estimator, mini-batches by question, metrics, dumps.
 
 Every override hands over to verl unless the estimator is ``axpo``; GRPO trains through verl's own code.
@@ -54,8 +43,8 @@ from recipe.axpo.batching import (
 from recipe.axpo.config import AXPOConfig, branching_enabled
 from recipe.axpo.coordinator import get_coordinator
 from recipe.axpo.metrics import thinking_acting_gap
+from recipe.axpo.plugins import summarise_tool_calls
 from recipe.axpo.tree import BranchColumn
-from tools.metrics import summarise
 
 TRAINER_NAME = "axpo"
 
@@ -232,11 +221,11 @@ class AXPOTrainer(PPOTrainerSync):
         metrics["axpo/given_up_questions"] = len(report.given_up)
         metrics.update(report.timing)
         metrics.update(thinking_acting_gap(report))
-        metrics.update(summarise(report.tool_calls))
+        metrics.update(summarise_tool_calls(report.tool_calls))
 
     def _validate(self) -> dict[str, float]:
         metrics = super()._validate()
-        metrics.update(summarise(ray.get(get_coordinator().validation_calls.remote()), prefix="val-tools"))
+        metrics.update(summarise_tool_calls(ray.get(get_coordinator().validation_calls.remote()), prefix="val-tools"))
         return metrics
 
     def _log_rollout_data(self, batch: KVBatchMeta, timing_raw: dict, rollout_data_dir: str):

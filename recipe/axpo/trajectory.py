@@ -1,16 +1,5 @@
-# Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# Copyright 2026 Individual Contributor: The AXPO-on-verl Authors
+# SPDX-License-Identifier: Apache-2.0
 """What one session leaves behind for branching: the state before each of its turns, so that any call can be resampled.
 
 Invariant: ``Fork.prompt_ids + Fork.response_ids`` are ids the engine was given or produced, in order; nothing in this
@@ -24,7 +13,6 @@ from typing import Any
 from uuid import uuid4
 
 from recipe.axpo.forks import ToolCallSpan
-from tools.trajectory import PastCall
 
 
 @dataclass(frozen=True)
@@ -38,7 +26,7 @@ class TurnSnapshot:
     user_turns: int
     turn_scores: tuple[float, ...] = ()
     tool_rewards: tuple[float, ...] = ()
-    past_calls: tuple[PastCall, ...] = ()  # calls executed so far; a stateful tool replays them to restore its state
+    past_calls: tuple[Any, ...] = ()  # calls executed so far; a stateful tool replays them to restore its state
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,5 @@
 # Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Tools for the tests of what all tools share: `do` is what a call does."""
 
 from __future__ import annotations
@@ -18,9 +7,9 @@ from __future__ import annotations
 from verl.tools.base_tool import BaseTool
 from verl.tools.schemas import OpenAIFunctionToolSchema, ToolResponse
 
-from tools.base import AgentTool, Answer, Check, Options
-from tools.errors import BadArgument, ToolInfrastructureError
-from tools.trajectory import past_calls
+from tools.base import AgentTool, Answer
+from verl_ext.service.options import Check, Options
+from verl_ext.tool_calls import BadArgument, ToolInfrastructureError, past_calls
 
 SCHEMA = {
     "type": "function",

@@ -1,16 +1,5 @@
 # Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 """What all tools share: options, errors of two kinds, one record for each call."""
 
 import asyncio
@@ -20,10 +9,9 @@ import pickle
 import pytest
 
 from tests.tools.sample_tools import SampleTool
-from tools import metrics
 from tools.base import Answer
-from tools.errors import BadArgument, ToolInfrastructureError
-from tools.trajectory import PastCall, past_calls
+from verl_ext import tool_calls as metrics
+from verl_ext.tool_calls import BadArgument, PastCall, ToolInfrastructureError, past_calls
 
 
 class AgentData:

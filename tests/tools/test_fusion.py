@@ -1,16 +1,5 @@
 # Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 """The python tool on a SandboxFusion server: a local one that runs cells in an IPython kernel, as the real one does.
 
 Only harmless code runs here: nothing isolates it.
@@ -33,9 +22,8 @@ import pytest
 from PIL import Image
 from verl.tools.tool_registry import load_all_tools
 
-from tools.errors import ToolInfrastructureError
 from tools.python import PythonTool
-from tools.trajectory import PastCall, past_calls
+from verl_ext.tool_calls import PastCall, ToolInfrastructureError, past_calls
 
 TOOLS = Path(__file__).parents[2] / "tools"
 

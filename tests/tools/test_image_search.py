@@ -1,16 +1,5 @@
 # Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 """image_search: which pictures come back, under which index, and what a service can do wrong."""
 
 import asyncio
@@ -32,10 +21,10 @@ from PIL import Image
 
 from tests.tools.api_server import ApiServer, Reply
 from tests.tools.corpora import call, call_async, json_values, load
-from tools.errors import ToolInfrastructureError
 from tools.search import pictures
 from tools.search.pictures import PictureIndex, open_picture
 from tools.search.thumbnails import may_be_asked
+from verl_ext.tool_calls import ToolInfrastructureError
 
 KEY = "img-geheim-1234"
 

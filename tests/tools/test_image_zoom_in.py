@@ -1,16 +1,5 @@
 # Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 """image_zoom_in: which pixels, of which image, and what the model is told when it got the arguments wrong.
 
 Test images hold their own coordinates: the pixel at (x, y) is (x % 256, y % 256, 16 * (x // 256) + y // 256).
@@ -31,9 +20,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from verl.tools.tool_registry import load_all_tools
 
-from tools.errors import ToolInfrastructureError
 from tools.image_zoom_in import MAX_ASPECT_RATIO, smart_resize
 from tools.images import encoded_image, open_image
+from verl_ext.tool_calls import ToolInfrastructureError
 
 TOOLS = Path(__file__).parents[2] / "tools"
 

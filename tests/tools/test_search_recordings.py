@@ -1,16 +1,5 @@
 # Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Recordings stay what they were: one service each, readable by anybody, with the failures of the recorded run."""
 
 import asyncio
@@ -28,11 +17,11 @@ from PIL import Image
 from tests.tools.api_server import ApiServer, Reply, tavily_answer
 from tests.tools.corpora import call, call_async, load
 from tests.tools.test_image_search import encoded, http_tool, picture, trajectory
-from tools.errors import ToolInfrastructureError
 from tools.search import pictures
-from tools.search.cache import AnswerCache
 from tools.search.pictures import PictureIndex
-from tools.search.rate import RateLimit
+from verl_ext.service.cache import AnswerCache
+from verl_ext.service.rate import RateLimit
+from verl_ext.tool_calls import ToolInfrastructureError
 
 
 @pytest.fixture
@@ -90,9 +79,9 @@ def test_a_thumbnail_that_failed_stays_so_in_a_recording(tmp_path, bad):
 # the modules may lie where that user cannot look: they are loaded before
 READER = """
 import asyncio, concurrent.futures.thread, encodings.idna, os, sys
-import tools.search.cache
+import verl_ext.service.cache
 os.setgid(65534); os.setuid(65534)
-from tools.search.cache import AnswerCache
+from verl_ext.service.cache import AnswerCache
 cache = AnswerCache("tool", sys.argv[1], "replay")
 print(len(cache), asyncio.run(cache.answer("api", {"i": 1}, None)).decode())
 """

@@ -1,16 +1,5 @@
 # Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 """tavily-search: what is sent, what the model reads, and what happens when the service does not play along."""
 
 import asyncio
@@ -27,9 +16,9 @@ from hypothesis import strategies as st
 
 from tests.tools.api_server import ApiServer, Reply, tavily_answer
 from tests.tools.corpora import animals, call, call_async, json_values, load, write_jsonl
-from tools import metrics
-from tools.errors import ToolInfrastructureError
-from tools.search.text import Tokens, neutralise
+from verl_ext import tool_calls as metrics
+from verl_ext.service.text import Tokens, neutralise
+from verl_ext.tool_calls import ToolInfrastructureError
 
 KEY = "tvly-geheim-1234567890"
 OK = Reply(tavily_answer())

@@ -1,16 +1,5 @@
 # Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 """What ``verl_ext`` patches still needs it. A failure that says "no longer needed" is good news: remove the patch."""
 
 import importlib.metadata
@@ -24,9 +13,9 @@ import pytest
 import torch
 from tensordict import TensorDict
 
+from recipe.axpo.ray_classes import undecorated
 from verl_ext.cpu.env import REPO_ROOT, SITE_DIR, cpu_environment
 from verl_ext.cpu.register import dedupe_backends
-from verl_ext.ray_classes import undecorated
 from verl_ext.versions import installed_version, patch_applies
 
 

@@ -1,16 +1,5 @@
 # Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Where a trajectory's cells run: here, in an interpreter of this process's pool. Elsewhere: `fusion.py`."""
 
 from __future__ import annotations
@@ -20,7 +9,6 @@ import mmap
 import threading
 from typing import Protocol
 
-from tools.errors import ToolInfrastructureError
 from tools.images import encoded_image
 from tools.sandbox.inside.walls import DISK_FILES
 from tools.sandbox.jail import IsolationError
@@ -29,6 +17,7 @@ from tools.sandbox.pool import Pool, get_pool
 from tools.sandbox.runtime import PackageMissing
 from tools.sandbox.session import CellResult, Interpreter, InterpreterEnded, PastCell
 from tools.sandbox.syscalls import SeccompMissing
+from verl_ext.tool_calls import ToolInfrastructureError
 
 MAX_ATTEMPTS = 3  # interpreters in a row that end before they run anything
 

@@ -1,16 +1,5 @@
 # Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Cells on a SandboxFusion server (bytedance/SandboxFusion), by its notebook interface `POST /run_jupyter`.
 
 The server keeps nothing between requests: a trajectory's cells are run again in front of each new one, images are sent
@@ -27,12 +16,12 @@ from io import BytesIO
 
 from PIL import Image
 
-from tools.errors import ToolInfrastructureError
 from tools.images import encoded_image
 from tools.sandbox.inside.pictures import SUFFIXES, as_rgb
 from tools.sandbox.options import PythonOptions
 from tools.sandbox.session import CellResult, PastCell
-from tools.search.http import HttpClient
+from verl_ext.service.http import HttpClient
+from verl_ext.tool_calls import ToolInfrastructureError
 
 MAX_RESPONSE = 64 << 20  # bytes
 

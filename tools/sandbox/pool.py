@@ -1,16 +1,5 @@
 # Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 """The host's side: one zygote for each configuration and process, and the interpreters it forks.
 
 Everything here blocks and is meant for threads.
@@ -31,11 +20,11 @@ import weakref
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
-from tools.errors import ToolInfrastructureError
 from tools.sandbox import probe
 from tools.sandbox.inside import wire
 from tools.sandbox.jail import IsolationError, JailConfig, bubblewrap_version, start_zygote
 from tools.sandbox.session import Interpreter, forget_all, has_ended
+from verl_ext.tool_calls import ToolInfrastructureError
 
 logger = logging.getLogger(__name__)
 

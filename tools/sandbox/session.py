@@ -1,16 +1,5 @@
 # Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 """One interpreter as the host sees it. What it sends is untrusted: lengths are bounded, images are raw pixels."""
 
 from __future__ import annotations
@@ -27,9 +16,9 @@ from dataclasses import asdict, dataclass, field
 
 from PIL import Image
 
-from tools.errors import ToolInfrastructureError
 from tools.sandbox.inside import wire
 from tools.sandbox.jail import Limits
+from verl_ext.tool_calls import ToolInfrastructureError
 
 GRACE_SECONDS = 2.0  # after its time is up, for a cell to say what it has printed so far
 MAX_COUNT = 1 << 53  # of bytes, too: a cell that prints without end drops gigabytes

@@ -1,16 +1,5 @@
 # Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Training sets through the real command line, from local files with their true columns."""
 
 import io
@@ -25,7 +14,7 @@ from data_prep.core.parquet import SCHEMA
 from data_prep.registry import TRAINING, load_dataset_spec
 from data_prep.training.common import known_scoring, unbox
 from data_prep.training.math_vr_train import final_answers
-from recipe.axpo.scoring.row import read_row
+from verl_ext.reward_score.row import read_row
 
 FILES = {
     "deepeyes/visual_search": ["The hat is red.", "B"],

@@ -1,16 +1,5 @@
 # Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 """What a session adds to verl's agent loop: snapshots with the calls so far, and tools that are watched."""
 
 import asyncio
@@ -20,6 +9,7 @@ import pytest
 from verl.experimental.agent_loop.tool_agent_loop import AgentData, AgentState, ToolAgentLoop
 from verl.tools.function_tool import FunctionTool
 
+import verl_ext.axpo_plugin  # noqa: F401  registers what the tools raise
 from recipe.axpo.agent_loop import AXPOToolAgentLoop, RolloutInfrastructureError, watched
 from recipe.axpo.config import AXPOConfig
 from recipe.axpo.deadline import DeadlineExceeded
@@ -27,8 +17,7 @@ from recipe.axpo.forks import ToolCallSpan
 from recipe.axpo.trajectory import Fork, Trajectory
 from tests.tools.sample_tools import SampleTool
 from tools.base import Answer
-from tools.errors import ToolInfrastructureError
-from tools.trajectory import PastCall, past_calls
+from verl_ext.tool_calls import PastCall, ToolInfrastructureError, past_calls
 
 CALLS = [PastCall("python", {"code": f"x = {i}"}) for i in range(3)]
 

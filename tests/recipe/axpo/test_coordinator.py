@@ -1,16 +1,5 @@
 # Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 """The batch's barrier, budget and book-keeping, without Ray: the coordinator is plain asyncio."""
 
 import asyncio
@@ -24,7 +13,7 @@ from recipe.axpo.config import AXPOConfig
 from recipe.axpo.coordinator import BatchCoordinator, QuestionGivenUp
 from recipe.axpo.forks import ToolCallSpan
 from recipe.axpo.selection import SettledRollout, prefix_budget, select_prefixes
-from tools.metrics import CallRecord
+from verl_ext.tool_calls import CallRecord
 
 N, K = 4, 2
 

@@ -1,16 +1,5 @@
 # Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Calls of tools on their way from the rollout worker to the logger, without Ray."""
 
 import asyncio
@@ -24,9 +13,9 @@ from recipe.axpo import rollout, trainer
 from recipe.axpo.config import AXPOConfig
 from recipe.axpo.coordinator import BatchCoordinator
 from recipe.axpo.metrics import StepReport
+from recipe.axpo.ray_classes import undecorated
 from recipe.axpo.selection import SettledRollout
-from tools.metrics import CallRecord, drain, record
-from verl_ext.ray_classes import undecorated
+from verl_ext.tool_calls import CallRecord, drain, record
 
 
 class Remote:

@@ -1,16 +1,5 @@
 # Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 """The rollout side of a training run, with a scripted engine: Ray, TransferQueue, reward worker, managers, data."""
 
 from __future__ import annotations
@@ -45,9 +34,9 @@ from recipe.axpo.rollout import AXPOAgentLoopManager
 from tests.stack.forced.engine import Call, ScriptedClient, start_engine
 from tests.stack.forced.faulty import FaultyManager
 from tests.stack.forced.script import Question
-from tools.metrics import summarise
 from verl_ext.cpu.env import REPO_ROOT
 from verl_ext.cpu.launch import remove_stale_segments
+from verl_ext.tool_calls import summarise
 
 N, K = 4, 3
 COMMON = (

@@ -1,16 +1,5 @@
 # Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 """The process that holds a pool: it ends, is killed, forks, or starts interpreters for others meanwhile."""
 
 import os
@@ -32,7 +21,7 @@ from tests.tools.sandbox.support import (
     say,
     wait_until,
 )
-from tools.errors import ToolInfrastructureError
+from verl_ext.tool_calls import ToolInfrastructureError
 
 pytestmark = pytest.mark.stack
 

@@ -1,16 +1,5 @@
 # Copyright 2026 The AXPO-on-verl Authors
-#
-# Licensed under the Apache License, Version 2.0 (the "License");
-# you may not use this file except in compliance with the License.
-# You may obtain a copy of the License at
-#
-#     http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS,
-# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-# See the License for the specific language governing permissions and
-# limitations under the License.
+# SPDX-License-Identifier: Apache-2.0
 """What comes over the wire, and what a model may write: nothing of it raises what it should not."""
 
 import asyncio
@@ -24,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.tools.sandbox.support import Trajectory, acall, call
-from tools.errors import BadArgument
 from tools.python import parse_code
 from tools.sandbox.inside import wire
 from tools.sandbox.jail import Limits
 from tools.sandbox.session import CellResult, _parse
+from verl_ext.tool_calls import BadArgument
 
 LIMITS = Limits(images=2, image_pixels=100)
 ANSWER = {"stdout": "", "value": None, "error": None, "dropped": 0, "timed_out": False, "images": [],

@@ -1,0 +1,44 @@
+# Copyright 2026 The AXPO-on-verl Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The tables of cases, and how a row is scored in these tests."""
+
+import json
+
+from tests.verl_ext.reward_score import (
+    cases_choice,
+    cases_dynamath,
+    cases_judged,
+    cases_mathvision,
+    cases_numbers,
+    cases_text,
+    cases_training,
+)
+from verl_ext.reward_score import get_scorer
+
+RULES = {"fallback": "rules"}
+TABLE = [
+    *[("mathvision", *case) for case in cases_mathvision.CASES],
+    *[("dynamath", *case) for case in cases_dynamath.CASES],
+    # one table: the datasets alternate over it
+    *[(("vstar", "hrbench_4k", "hrbench_8k")[i % 3], *case) for i, case in enumerate(cases_choice.CASES)],
+    *cases_judged.CASES,
+    *cases_numbers.CASES,
+    *cases_text.CASES,
+    *cases_training.CASES,
+]
+
+
+def said(text):
+    """A whole response of a thinking model that says `text` at its end."""
+    return f"Let me see. Perhaps.\n</think>\n\n{text}"
+
+
+def score(dataset, solution, truth, details=None, *, scorer=None, question="What?"):
+    extra = {"question": question}
+    if details:
+        extra["scoring"] = json.dumps(details)
+    return (scorer or get_scorer(RULES)).score_sync(f"axpo/{dataset}", solution, truth, extra)
+
+
+def right(dataset, text, truth, details=None):
+    return score(dataset, said(text), truth, details)["score"] == 1.0

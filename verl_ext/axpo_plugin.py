@@ -1,0 +1,15 @@
+# Copyright 2026 The AXPO-on-verl Authors
+# SPDX-License-Identifier: Apache-2.0
+"""This project's tools and rewards, registered with the AXPO recipe: the default of ``axpo.plugins``."""
+
+from __future__ import annotations
+
+from recipe.axpo import plugins
+from verl_ext import tool_calls
+from verl_ext.reward_score.preflight import scoring_problems
+from verl_ext.reward_score.thinking import resolve_thinking
+
+plugins.register_infrastructure_errors(tool_calls.ToolInfrastructureError)
+plugins.register_tool_calls(tool_calls.drain, tool_calls.summarise)
+plugins.register_config_check(scoring_problems)
+plugins.register_config_default(resolve_thinking)

@@ -1,0 +1,181 @@
+# Copyright 2026 The AXPO-on-verl Authors
+# SPDX-License-Identifier: Apache-2.0
+"""math-verify in processes of its own, where the kernel ends whatever takes too long.
+
+Signals stop nothing in a thread, and Python stops nothing inside of one big multiplication. So a helper process forks
+a child that works; the child's CPU clock is armed with a signal whose default action ends it, and the helper
+forks the next one in a millisecond.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import json
+import os
+import queue
+import re
+import select
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from verl_ext.tool_calls import ToolInfrastructureError
+
+MAX_HELPERS = 2  # in each process that scores
+MAX_CHARS = 400
+# The helper's own limits (latex_helper.py) come long before this one, except where the machine hangs.
+REPLY_S = 60.0
+_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+_HELPER = Path(__file__).with_name("latex_helper.py")
+
+
+class _Helper:
+    def __init__(self):
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", str(_HELPER)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            # what models write is parsed there: no API key has to be
+            env={**{k: os.environ[k] for k in _KEPT if k in os.environ}, "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"},
+            start_new_session=True,  # a Ctrl-C is for the run, which ends its helpers
+        )
+        self._rest = b""
+        try:
+            self._line()  # imports take a second or two, which is not the answer's fault
+        except BaseException:
+            self.close()
+            raise
+
+    def ask(self, request: bytes) -> bytes:
+        try:
+            self._process.stdin.write(request)
+            return self._line()
+        except OSError as error:
+            raise ToolInfrastructureError(f"math-verify: its process is gone: {error}", "latex") from error
+
+    def _line(self) -> bytes:
+        while b"\n" not in self._rest:
+            ready, _, _ = select.select([self._process.stdout], [], [], REPLY_S)
+            data = os.read(self._process.stdout.fileno(), 65536) if ready else b""
+            if not data:
+                why = "ended" if ready else f"did not answer within {REPLY_S:g} s"
+                raise ToolInfrastructureError(f"math-verify: its process {why}; is math-verify installed?", "latex")
+            self._rest += data
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line
+
+    def close(self) -> None:
+        self._process.stdin.close()  # it ends with its input
+        try:
+            self._process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+
+
+class _Helpers:
+    """At most `MAX_HELPERS`, started when first needed; callers beyond that wait for their turn."""
+
+    def __init__(self):
+        self._slots: queue.LifoQueue[_Helper | None] = queue.LifoQueue()
+        for _ in range(MAX_HELPERS):
+            self._slots.put(None)
+
+    def ask(self, request: bytes) -> bytes:
+        helper = self._slots.get()
+        try:
+            helper = helper or _Helper()
+            answer = helper.ask(request)
+        except BaseException:
+            if helper is not None:
+                helper.close()
+            self._slots.put(None)
+            raise
+        self._slots.put(helper)
+        return answer
+
+    def close(self) -> None:
+        for _ in range(MAX_HELPERS):
+            try:
+                helper = self._slots.get_nowait()
+            except queue.Empty:
+                return
+            if helper is not None:
+                helper.close()
+
+
+_NAME = re.compile(r"\\[a-zA-Z]+|[a-zA-Z]")
+_lock = threading.Lock()
+_helpers: dict[int, _Helpers] = {}  # by process: after a fork the pipes are the parent's
+
+
+def _own() -> _Helpers:
+    with _lock:
+        return _helpers.setdefault(os.getpid(), _Helpers())
+
+
+@atexit.register
+def close() -> None:
+    """End this process's helpers; the next comparison starts new ones."""
+    with _lock:
+        helpers = _helpers.pop(os.getpid(), None)
+    if helpers is not None:
+        helpers.close()
+
+
+class Budget:
+    """Seconds of CPU time that math-verify may take for one response, over all comparisons.
+
+    What starts within it may take the helper's limit, so the most is about twice that.
+    """
+
+    def __init__(self, seconds: float = 0.8):
+        self.left = seconds
+
+
+def equal(said: str, truth: str, budget: Budget | None = None) -> bool:
+    """Whether two LaTeX expressions are equal for math-verify; False if that takes too long.
+
+    Raises:
+        ToolInfrastructureError: of kind "latex": the helper cannot be started or does not answer.
+    """
+    if len(said) > MAX_CHARS or len(truth) > MAX_CHARS or (budget is not None and budget.left <= 0):
+        return False
+    same, seconds = _verdict(*_apart(said, truth))
+    if budget is not None:
+        budget.left -= seconds
+    return same
+
+
+def _apart(said: str, truth: str) -> tuple[str, str]:
+    """Both texts with other names for capitals that would be taken for small letters: math-verify knows no case.
+
+    Only where case is known to say something: commands, as \\Delta beside \\delta, and letters that one of the texts
+    has in both cases, as R^2 - r^2.
+    """
+    names = [set(_NAME.findall(text)) for text in (said, truth)]
+    both = names[0] | names[1]
+    mixed = {name for side in names for name in side if name.swapcase() in side and name.isupper()}
+    mixed |= {name for name in both if name[0] == "\\" and name[1].isupper() and name[:2].lower() + name[2:] in both}
+    if not mixed:
+        return said, truth
+    free = [letter for letter in "qwvuzyxkmnpstabcfghj" if not {letter, letter.upper()} & both]
+    if len(free) < len(mixed):
+        return said, truth
+    new = dict(zip(sorted(mixed), free, strict=False))
+
+    def renamed(text: str) -> str:
+        return _NAME.sub(lambda match: f" {new[match[0]]} " if match[0] in new else match[0], text)
+
+    return renamed(said), renamed(truth)
+
+
+@functools.lru_cache(maxsize=20_000)  # the rollouts of a question give few different answers
+def _verdict(said: str, truth: str) -> tuple[bool, float]:
+    verdict, seconds = _own().ask(json.dumps([said, truth]).encode() + b"\n").split()
+    return verdict == b"equal", float(seconds)

@@ -1,0 +1,199 @@
+# Copyright 2026 The AXPO-on-verl Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The rule-based verdict on a row: which comparison each kind of row gets, and with what tolerance."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from verl_ext.reward_score import latex
+from verl_ext.reward_score.choice import choice_correct, lists_options, several_letters_correct, truth_letter
+from verl_ext.reward_score.extract import Extracted
+from verl_ext.reward_score.math_equal import math_equal, split_items
+from verl_ext.reward_score.notation import is_range
+from verl_ext.reward_score.number import Closeness, Quantity, read_number, same_number
+from verl_ext.reward_score.row import Row
+from verl_ext.reward_score.sentence import doubted, readings
+from verl_ext.reward_score.text import clean, contains, exact, f1_correct
+from verl_ext.reward_score.units import read_unit
+
+DYNAMATH_TOLERANCE = 0.001
+MATHVISION_DECIMALS = 2
+# What a row that needs a judge is compared with under `judge.fallback: rules`.
+FALLBACKS = {"mmsearch": "f1", "fvqa": "f1", "hr_mmsearch": "f1", "math_vr": "math", "math_vr_train": "math"}
+# in a formula signs are all that tells "2x + 1" from "2x - 1"; "f'" and "f(x)", but "the dogs' bowl (red)"
+_FORMULA = re.compile(r"[\\=<>+*/^|#\u2264\u2265]|\w\(|\w'(?!\w)|(?<!\w)-\w")
+_DIFFERENCE = re.compile(r"(?<!\w)\w-\w+|\w+-\w(?!\w)|\d-\w+|\w+-\d")
+_SYMBOL = re.compile(r"[%$\u20ac\u00a3\u00a5&@\u00b0]")
+_DIGIT_GROUP = re.compile(r"\d+(?:[-/:]\d+)+")
+_DASHED = re.compile(r"\d[\d\s-]*")
+_YES_OR_NO = re.compile(r"(yes|no)\s*[,.;:!-]\s*(.+)", re.IGNORECASE | re.DOTALL)
+_TAKEN_BACK = re.compile(r"\b(?:yes|but|or|however|unless|if|wait|actually|rather|maybe|perhaps)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether an answer is right, the answer as it was read, and the rule."""
+
+    correct: bool
+    extracted: str
+    method: str
+
+
+def closeness_of(row: Row) -> Closeness:
+    """How near numbers must be: the row's ``tolerance``, else the benchmark's rule."""
+    tolerance = row.details.tolerance
+    if row.dataset == "dynamath":
+        return Closeness(absolute=DYNAMATH_TOLERANCE if tolerance is None else tolerance, rounded=False)
+    if tolerance is not None:
+        return Closeness(absolute=tolerance, rounded=False)
+    if row.dataset == "mathvision":
+        return Closeness(decimals=MATHVISION_DECIMALS)
+    return Closeness()
+
+
+def judge_by_rules(row: Row, found: Extracted, kind: str | None = None) -> Verdict:
+    """Compare an answer with every accepted truth.
+
+    Args:
+        kind: instead of the row's own type.
+
+    Raises:
+        ToolInfrastructureError: math-verify's process cannot be had.
+    """
+    kind = kind or row.type
+    if not found.text:
+        return Verdict(False, "", "none")
+    compare = _COMPARISONS[kind]
+    budget = latex.Budget()
+    return Verdict(any(compare(row, found, truth, budget) for truth in row.truths), found.text, kind)
+
+
+def fallback_kind(row: Row) -> str:
+    """The comparison that stands in for the judge."""
+    return FALLBACKS.get(row.dataset, "text")
+
+
+def _choice(row: Row, found: Extracted, truth: str, budget: latex.Budget) -> bool:
+    if found.how == "last_line" and lists_options(found.message):
+        return False
+    return choice_correct(found.text, truth, row.details.options, marked=found.how != "last_line")
+
+
+def _number(row: Row, found: Extracted, truth: str, budget: latex.Budget) -> bool:
+    wanted, closeness = read_number(truth), closeness_of(row)
+    if wanted is None:
+        return _math(row, found, truth, budget)
+    for text in _readings(found):
+        said = read_number(text)
+        if said is None and row.dataset == "dynamath":
+            said = _first_token(text)
+        if said is not None:
+            return same_number(said, wanted, closeness)
+        # "V = \\pi r^2 h = 12", and "5!" and what else only math-verify can work out
+        if ("=" in text or text is found.text) and math_equal(text, truth, closeness, budget=budget):
+            return True
+        if "=" in text and (found.how != "last_line" or text is not found.text):
+            return False
+    return False
+
+
+def _first_token(text: str) -> Quantity | None:
+    """DynaMath's rule for "12.5 (rounded)"; not where further numbers or an "or" follow."""
+    token, _, rest = clean(text).partition(" ")
+    if any(c.isdigit() for c in rest) or {"or", "not", "and", "to"} & set(rest.casefold().split()):
+        return None
+    if rest and rest[0] not in "([,;:" and read_unit(" " + rest.split()[0]) is None:
+        return None  # "12 squared"
+    return read_number(token.rstrip(",;:"))
+
+
+def _math(row: Row, found: Extracted, truth: str, budget: latex.Budget) -> bool:
+    closeness = closeness_of(row)
+    ordered = row.dataset == "dynamath"
+    whole, *parts = _readings(found)
+    if math_equal(whole, truth, closeness, ordered=ordered, budget=budget):
+        return True
+    if several_letters_correct(found.text, truth) or _yes_or_no(found.text) == clean(truth).casefold():
+        return True
+    if len(clean(truth)) == 1 and truth_letter(truth) is not None:
+        return _choice(row, found, truth, budget)  # "Option C" for a free answer that is a letter
+    if read_number(truth) is None and doubted(found.text):
+        return False
+    return any(math_equal(text, truth, closeness, ordered=ordered, budget=budget) for text in parts)
+
+
+def _text(row: Row, found: Extracted, truth: str, budget: latex.Budget) -> bool:
+    if exact(found.text, truth):
+        return True
+    if is_range(clean(truth)):  # a score or a telephone number
+        dashed = [match.strip(" -") for match in _DASHED.findall(clean(found.text))]
+        return len(dashed) == 1 and exact(dashed[0], truth) and not doubted(found.text)
+    if is_range(clean(found.text)):
+        return False
+    said, wanted = read_number(found.text), read_number(truth)
+    if said is not None and wanted is not None and said.unit == wanted.unit == "?":
+        return said.value == wanted.value and _contains(found.text, truth)  # "One Way" is not "one lane"
+    if _math(row, found, truth, budget):
+        return True
+    if wanted is not None or split_items(clean(truth)) is not None:
+        return False  # "12" is a part of "112"
+    return _contains(found.text, truth)
+
+
+def _contains(text: str, truth: str) -> bool:
+    """`contains` for words; formulas are not made of them."""
+    text, truth = clean(text), clean(truth)
+    if _FORMULA.search(text) or _FORMULA.search(truth):
+        return False
+    if not set(_DIFFERENCE.findall(text.casefold())) <= set(_DIFFERENCE.findall(truth.casefold())):
+        return False  # "x-y" is not x
+    return sorted(_SYMBOL.findall(text)) == sorted(_SYMBOL.findall(truth)) and contains(text, truth)
+
+
+def _yes_or_no(text: str) -> str | None:
+    """The first word of "No, the lines are not parallel." if that is what the rest bears out."""
+    match = _YES_OR_NO.fullmatch(clean(text))
+    return match[1].casefold() if match and not _TAKEN_BACK.search(match[2]) else None
+
+
+def _exact(row: Row, found: Extracted, truth: str, budget: latex.Budget) -> bool:
+    return exact(found.text, truth)
+
+
+def _f1(row: Row, found: Extracted, truth: str, budget: latex.Budget) -> bool:
+    if exact(found.text, truth):
+        return True
+    # a bag of words does not tell 3-1 from 1-3, nor one date from another
+    if _digit_groups(found.text) != _digit_groups(truth):
+        return False
+    if f1_correct(found.text, [truth]):
+        return True
+    if is_range(clean(truth)) or is_range(clean(found.text)):
+        return False
+    said, wanted = read_number(found.text), read_number(truth)
+    if said is None or wanted is None or said.unit == wanted.unit == "?":
+        return False  # "One Direction" is not "one world"
+    return same_number(said, wanted, closeness_of(row))
+
+
+def _digit_groups(text: str) -> list[str]:
+    return sorted(_DIGIT_GROUP.findall(re.sub(r"\s*([-/:])\s*", r"\1", clean(text))))
+
+
+def _readings(found: Extracted) -> list[str]:
+    """The answer; for a last line that states none also what in it may be one."""
+    return [found.text, *readings(found.text)] if found.how == "last_line" else [found.text]
+
+
+_COMPARISONS = {
+    "choice": _choice,
+    "number": _number,
+    "math": _math,
+    "set": _math,
+    "text": _text,
+    "exact": _exact,
+    "f1": _f1,
+    "judge": _exact,  # before the judge is asked
+}

@@ -1,0 +1,231 @@
+# Copyright 2026 The AXPO-on-verl Authors
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP for tools: one deadline over all attempts, retries where they can help, answers of bounded size."""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import functools
+import os
+import ssl
+import time
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import httpx
+import tenacity
+
+from verl_ext.service.rate import RateLimit
+from verl_ext.tool_calls import ToolInfrastructureError
+
+RETRIED_STATUSES = frozenset({408, 425, 429})  # and all from 500 on
+KEY_STATUSES = frozenset({401, 403})
+MAX_BACKOFF_S = 8.0
+MAX_RETRY_AFTER_S = 30.0  # a server may ask for hours
+CONNECT_TIMEOUT_S = 10.0
+DETAIL_CHARS = 200
+
+
+class _Failure(ToolInfrastructureError):
+    """A failed attempt."""
+
+    def __init__(self, message: str, kind: str, *, retry: bool = True, wait_s: float | None = None):
+        super().__init__(message, kind)
+        self.retry, self.wait_s = retry, wait_s
+
+
+class HttpClient:
+    """Sends requests for one tool; safe in several event loops.
+
+    Args:
+        name: the tool's, for messages.
+        attempts: how often a request is sent at most.
+        attempt_timeout_s: seconds for one attempt.
+        backoff_s: seconds before the second attempt; each further one waits twice as long, up to `MAX_BACKOFF_S`, and
+            up to as much again at random, so that workers do not come back all at once.
+        max_connections: open at a time, in each event loop.
+        secret: never part of a message, whatever the server echoes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        attempts: int,
+        attempt_timeout_s: float,
+        backoff_s: float,
+        max_connections: int,
+        secret: str | None = None,
+    ):
+        self.name, self.attempts, self.attempt_timeout_s = name, attempts, attempt_timeout_s
+        self.backoff_s, self.max_connections, self._secret = backoff_s, max_connections, secret
+        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        deadline_s: float,
+        max_bytes: int,
+        json: Any = None,
+        headers: dict[str, str] | None = None,
+        check: Callable[[bytes], Any] = lambda body: None,
+        rate: RateLimit | None = None,
+    ) -> bytes:
+        """Send a request until an answer is good.
+
+        Args:
+            deadline_s: seconds for everything: attempts and the waits between.
+            max_bytes: the answer is not read any further.
+            check: raises ValueError for a body that is no answer; it is asked for again then.
+            rate: every attempt takes a turn of it.
+
+        Returns:
+            The answer's body.
+
+        Raises:
+            ToolInfrastructureError: of kind "connect", "disconnect", "timeout" (one attempt), "deadline", "garbage",
+                "size", "key" (the server refused it), "rate_limit" or "http_<status>".
+        """
+        last: _Failure | None = None
+        end = time.monotonic() + deadline_s
+
+        async def attempt() -> bytes:
+            nonlocal last
+            if rate is not None:
+                await rate.acquire(end - time.monotonic())
+            try:
+                return await self._attempt(method, url, json, headers or {}, max_bytes, check)
+            except _Failure as failure:
+                last = failure
+                raise
+
+        retrying = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception(lambda error: isinstance(error, _Failure) and error.retry),
+            # no use to wait for an attempt that would come after the deadline
+            stop=tenacity.stop_after_attempt(self.attempts) | tenacity.stop_before_delay(deadline_s),
+            wait=self._wait,
+            reraise=True,
+        )
+        try:
+            async with asyncio.timeout(deadline_s) as deadline:
+                return await retrying(attempt)
+        except _Failure as failure:
+            tried = retrying.statistics.get("attempt_number", 1)
+            raise ToolInfrastructureError(f"{failure} (attempt {tried} of {self.attempts})", failure.kind) from None
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            before = "" if last is None else f"; before: {last}"
+            raise ToolInfrastructureError(
+                f"{self.name}: no answer within {deadline_s:.3g} s{before}", "deadline"
+            ) from None
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception()
+        backoff = tenacity.wait_exponential(multiplier=self.backoff_s, max=MAX_BACKOFF_S)(state)
+        jitter = tenacity.wait_random(0, backoff)(state)
+        return max(backoff, getattr(error, "wait_s", None) or 0.0) + jitter
+
+    async def _attempt(self, method, url, json, headers, max_bytes, check) -> bytes:
+        try:
+            async with asyncio.timeout(self.attempt_timeout_s) as limit:
+                body = await self._exchange(method, url, json, headers, max_bytes)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise _Failure(f"{self.name}: no answer within {self.attempt_timeout_s:g} s", "timeout") from None
+        except httpx.TransportError as error:
+            kind = "connect" if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout) else "disconnect"
+            # only the type: httpx quotes headers in some of its messages
+            raise _Failure(f"{self.name}: {type(error).__name__} from {_host(url)}", kind) from None
+        except (httpx.InvalidURL, httpx.DecodingError, httpx.TooManyRedirects, UnicodeError) as error:
+            raise _Failure(f"{self.name}: {type(error).__name__} from {_host(url)}", "garbage", retry=False) from None
+        try:
+            check(body)
+        except (ValueError, RecursionError) as error:
+            raise _Failure(
+                f"{self.name}: the answer is not what was expected: {error}"[:DETAIL_CHARS], "garbage"
+            ) from None
+        return body
+
+    async def _exchange(self, method, url, json, headers, max_bytes) -> bytes:
+        async with self._client().stream(method, url, json=json, headers=headers) as response:
+            body = bytearray()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > max_bytes:
+                    message = f"{self.name}: the answer is larger than {max_bytes} bytes"
+                    raise _Failure(message, "size", retry=False)
+        status = response.status_code
+        if 200 <= status < 300:
+            return bytes(body)
+        message = f"{self.name}: HTTP {status} from {_host(url)}: {self._detail(bytes(body))}"
+        if status in KEY_STATUSES:
+            raise _Failure(f"{message} (is the API key right?)", "key", retry=False)
+        retry = status in RETRIED_STATUSES or status >= 500
+        raise _Failure(message, f"http_{status}", retry=retry, wait_s=_retry_after(response.headers))
+
+    def _detail(self, body: bytes) -> str:
+        text = body.decode("utf-8", "replace")
+        if self._secret:
+            text = text.replace(self._secret, "***")
+        text = "".join(c if c.isprintable() else " " for c in text[: 20 * DETAIL_CHARS])
+        return " ".join(text.split())[:DETAIL_CHARS]
+
+    def _client(self) -> httpx.AsyncClient:
+        loop = asyncio.get_running_loop()
+        if loop not in self._clients:
+            for other in [other for other in self._clients if other.is_closed()]:
+                del self._clients[other]  # its connections hold on to the loop, so it would never go by itself
+            self._clients[loop] = httpx.AsyncClient(
+                verify=_ssl_context(),
+                timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_S),
+                limits=httpx.Limits(max_connections=self.max_connections),
+                headers={"Accept-Encoding": "identity"},  # what unpacks to more than its size is no limit of size
+                follow_redirects=False,  # a redirect could carry the key to another server
+            )
+        return self._clients[loop]
+
+
+@functools.cache
+def _ssl_context() -> ssl.SSLContext:
+    """One for all clients: reading the certificates takes a while."""
+    return httpx.create_ssl_context()
+
+
+def api_key(option: str, name: str) -> str | None:
+    """An API key from the environment, None if there is none.
+
+    Raises:
+        ValueError: it cannot be sent in a header; the message does not hold it.
+    """
+    key = os.environ.get(name, "").strip()
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ValueError(f"{option}: the environment variable {name} holds characters that no key has")
+    return key or None
+
+
+def _host(url: str) -> str:
+    try:
+        parts = httpx.URL(url)
+        return parts.host if parts.port is None else f"{parts.host}:{parts.port}"
+    except (httpx.InvalidURL, UnicodeError):
+        return "an invalid address"
+
+
+def _retry_after(headers: httpx.Headers) -> float | None:
+    """Seconds that the server asks to wait, capped."""
+    value = headers.get("retry-after", "").strip()
+    try:
+        seconds = float(value) if value.replace(".", "", 1).isdigit() else _until(value)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER_S)
+
+
+def _until(date: str) -> float:
+    return email.utils.parsedate_to_datetime(date).timestamp() - time.time()

@@ -1,0 +1,144 @@
+# Copyright 2026 The AXPO-on-verl Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Options that the search tools share, and the checks that need more than one of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pydantic
+
+from verl_ext.service.cache import AnswerCache, Mode
+from verl_ext.service.http import HttpClient
+from verl_ext.service.rate import RateLimit
+
+
+class Options(pydantic.BaseModel):
+    """Options that every tool has. Subclasses add theirs; a wrong name or value stops the run before it starts."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    timeout_s: float = pydantic.Field(60.0, gt=0, allow_inf_nan=False)
+    """Seconds for one call. A call that takes longer is a failure of ours, not the model's."""
+    max_concurrency: int = pydantic.Field(32, ge=1)
+    """Calls that run side by side in one agent-loop worker."""
+    queue_timeout_s: float = pydantic.Field(600.0, gt=0, allow_inf_nan=False)
+    """Seconds a call may wait for its turn."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of `python -m tools check`."""
+
+    what: str
+    ready: bool
+    detail: str
+
+
+class SearchOptions(Options):
+    """Options of a tool that asks a server."""
+
+    timeout_s: float = pydantic.Field(30.0, gt=0, allow_inf_nan=False)
+    """Seconds for one call: the wait for the rate limit, all attempts and the waits between them."""
+    attempts: int = pydantic.Field(3, ge=1, le=20)
+    """How often a request is sent at most, when the server cannot be reached, is busy or answers nonsense."""
+    attempt_timeout_s: float = pydantic.Field(15.0, gt=0, allow_inf_nan=False)
+    """Seconds for one attempt."""
+    backoff_s: float = pydantic.Field(0.5, ge=0, le=60)
+    """Seconds before the second attempt (and up to as much again at random); doubles from attempt to attempt."""
+    max_response_bytes: int = pydantic.Field(8_388_608, ge=1024)
+    """A larger answer is a failure."""
+    requests_per_minute: int | None = pydantic.Field(None, ge=1)
+    """Requests in any 60 s, over all workers of this machine. None: no limit. Needs `rate_limit_path`."""
+    rate_limit_path: str | None = pydantic.Field(None, min_length=1)
+    """File on a local disk through which the workers share the limit; it is created. Each tool has a limit of its own
+    in it."""
+    cache: str | None = pydantic.Field(None, min_length=1)
+    """Folder on a local disk of recorded answers."""
+    cache_mode: Mode = "off"
+    """"record": take an answer from `cache`, else ask and store it. "replay": never ask; what is missing is a failure
+    of ours."""
+
+    @pydantic.field_validator("cache_mode", mode="before")
+    @classmethod
+    def _yaml_off(cls, value):
+        return "off" if value is False else value  # what YAML reads an unquoted off as
+
+    @pydantic.model_validator(mode="after")
+    def _consistent(self):
+        if (self.requests_per_minute is None) != (self.rate_limit_path is None):
+            raise ValueError("requests_per_minute and rate_limit_path must be given together")
+        if (self.cache is None) != (self.cache_mode == "off"):
+            raise ValueError("cache (a folder) and cache_mode (record or replay) must be given together")
+        return self
+
+    @property
+    def asks(self) -> bool:
+        """Whether a server may be asked."""
+        return self.cache_mode != "replay"
+
+    @property
+    def budget_s(self) -> float:
+        """A little less than `timeout_s`: what runs out of it can still say why."""
+        return 0.95 * self.timeout_s
+
+    def make_cache(self, tool: str, service: str | None = None) -> AnswerCache:
+        return AnswerCache(tool, self.cache, self.cache_mode, service)
+
+    def make_rate_limit(self, tool: str) -> RateLimit | None:
+        if self.requests_per_minute is None or not self.asks:
+            return None
+        return RateLimit(tool, self.rate_limit_path, self.requests_per_minute)
+
+    def make_client(self, tool: str, secret: str | None) -> HttpClient:
+        return HttpClient(
+            tool,
+            attempts=self.attempts,
+            attempt_timeout_s=self.attempt_timeout_s,
+            backoff_s=self.backoff_s,
+            max_connections=self.max_concurrency,
+            secret=secret,
+        )
+
+
+def check_cache(cache: AnswerCache) -> list[Check]:
+    """What `python -m tools check` says of a cache."""
+    if cache.mode == "off":
+        return []
+    entries = len(cache)
+    ready = entries > 0 or cache.mode == "record"
+    detail = f"{cache.path}, mode {cache.mode}, {entries} answers" + ("" if ready else ": nothing to replay")
+    return [Check("cache", ready, detail)]
+
+
+def address(value: str) -> str:
+    """Check the address of an API.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not value.startswith(("http://", "https://")) or any(c.isspace() for c in value):
+        raise ValueError("must be an address that starts with http:// or https://")
+    return value.rstrip("/")
+
+
+def parse_options(tool: str, model: type[Options], values: dict[str, Any]) -> Options:
+    """Check a tool's options.
+
+    Raises:
+        ValueError: names the tool, the option and the rule.
+    """
+    try:
+        return model(**values)
+    except pydantic.ValidationError as error:
+        lines = []
+        for item in error.errors():
+            option, rule = ".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, ")
+            if item["type"] == "extra_forbidden":
+                lines.append(f"unknown option {option}; known: {', '.join(model.model_fields)}")
+            elif not option:  # a rule about several options, which names them
+                lines.append(rule)
+            else:
+                lines.append(f"{option}: {rule} (got {item['input']!r:.100})")
+        raise ValueError(f"{tool}: " + "; ".join(lines)) from error

@@ -1,0 +1,125 @@
+# Copyright 2026 The AXPO-on-verl Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Text from outside for the model: without control tokens, and cut to a number of tokens."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+
+CUT_MARK = "..."
+WORD_SEARCH_CHARS = 40  # a cut moves back to a blank this near, else it goes through the word (there may be no blanks)
+
+# Control characters but for newline and tab, and those that reverse the writing direction.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffc]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")  # JSON may hold halves of characters, which no tokenizer takes
+# Names that some chat template or processor gives a meaning as `<name>`, `</name>` or `<name/>`. The media ones count:
+# a placeholder too many and the images no longer fit the text.
+_NAMES = (
+    "tool_call|tool_response|tools?|think|thinking|answer|image|video|audio|img|vision|pad|unk|bos|eos|s|mask|"
+    "start_of_turn|end_of_turn|start_of_image|end_of_image|image_soft_token|system|user|assistant|function_call"
+)
+_TAG = re.compile(rf"<(?=/?(?:{_NAMES})\s{{0,8}}/?\s{{0,8}}>)", re.IGNORECASE)
+_BAR_OPEN = re.compile(r"<(?=[|\uff5c])")
+_BAR_CLOSE = re.compile(r"(?<=[|\uff5c])>")
+_INST = re.compile(r"\[(?=/?(?:INST|IMG|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_RESULTS)\])")
+
+
+def neutralise(text: str) -> str:
+    """Text that a tokenizer or processor reads as text alone.
+
+    Control characters go, and every chat-template token such as `<|im_start|>`, `<tool_response>` or `<image>` gets a
+    blank after its first character, which leaves it readable. Applying it twice changes nothing more.
+    """
+    text = _SURROGATE.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
+    text = _CONTROL.sub("", text)  # first: what it takes out could stand inside of a token
+    text = _TAG.sub("< ", text)
+    text = _BAR_CLOSE.sub(" >", _BAR_OPEN.sub("< ", text))
+    return _INST.sub("[ ", text)
+
+
+def compact(text: str) -> str:
+    """Runs of blanks become one blank, runs of newlines one newline."""
+    return re.sub(r"\s*\n\s*", "\n", re.sub(r"[^\S\n]+", " ", text)).strip()
+
+
+def one_line(text: str) -> str:
+    """Runs of white space become one blank."""
+    return " ".join(text.split())
+
+
+class Tokens:
+    """Counts and cuts by tokens.
+
+    Args:
+        tokenizer: path of a Hugging Face tokenizer, loaded at the first use. None: a rough count, 4 ASCII characters
+            a token and 1 other character a token, which for Qwen's tokenizer is too high rather than too low on prose.
+    """
+
+    def __init__(self, tokenizer: str | None = None):
+        self.path = tokenizer
+
+    @cached_property
+    def _tokenizer(self):
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(self.path)
+
+    def load(self) -> None:
+        """Load the tokenizer now.
+
+        Raises:
+            ValueError: there is none at that path.
+        """
+        if self.path is None:
+            return
+        try:
+            self._tokenizer  # noqa: B018  loads it
+        except Exception as error:  # whatever transformers raises
+            raise ValueError(f"tokenizer: cannot be loaded from {self.path} ({type(error).__name__})") from error
+
+    def count(self, text: str) -> int:
+        """Tokens of a text."""
+        if self.path is not None:
+            return len(self._tokenizer.encode(text, add_special_tokens=False))
+        ascii_chars = sum(map(str.isascii, text)) if not text.isascii() else len(text)
+        return -(-ascii_chars // 4) + len(text) - ascii_chars
+
+    def cut(self, text: str, budget: int) -> tuple[str, bool]:
+        """The longest start of `text` within `budget` tokens, at a word's end and marked with `CUT_MARK`.
+
+        Returns:
+            The text, and whether it was cut.
+        """
+        if self.count(text) <= budget:
+            return text, False
+        low, high = 0, len(text)  # tokens grow with the length, but for a token or two at the end: halve, then step
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if self.count(_cut_at(text, middle)) <= budget else (low, middle - 1)
+        while low > 0 and self.count(_cut_at(text, low)) > budget:
+            low -= 1
+        return (_cut_at(text, low), True) if budget > 0 else ("", True)
+
+    def cut_fairly(self, texts: list[str], budget: int) -> tuple[list[str], bool]:
+        """Cut several texts to a common budget: short ones stay whole, the others share what is left evenly.
+
+        Returns:
+            The texts, and whether any was cut.
+        """
+        needs = [self.count(text) for text in texts]
+        shares, left = [0] * len(texts), budget
+        for rank, index in enumerate(sorted(range(len(texts)), key=needs.__getitem__)):
+            shares[index] = min(needs[index], max(left, 0) // (len(texts) - rank))
+            left -= shares[index]
+        cut = [self.cut(text, share) for text, share in zip(texts, shares, strict=True)]
+        return [text for text, _ in cut], any(was_cut for _, was_cut in cut)
+
+
+def _cut_at(text: str, length: int) -> str:
+    start = text[:length]
+    if length < len(text) and not text[length].isspace():
+        words = re.match(r"(?s)(.*\S)\s", start)
+        if words and length - words.end(1) <= WORD_SEARCH_CHARS:
+            start = words[1]
+    return f"{start.rstrip()} {CUT_MARK}".strip()
