@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import httpx
+
 from recipe.axpo import plugins
 from verl_ext import tool_calls
 from verl_ext.reward_score.preflight import scoring_problems
 from verl_ext.reward_score.thinking import resolve_thinking
 
-plugins.register_infrastructure_errors(tool_calls.ToolInfrastructureError)
+# Tools of other projects raise their HTTP client's errors, which are no OSError.
+plugins.register_infrastructure_errors(tool_calls.ToolInfrastructureError, httpx.TransportError)
 plugins.register_tool_calls(tool_calls.drain, tool_calls.summarise)
 plugins.register_config_check(scoring_problems)
 plugins.register_config_default(resolve_thinking)

@@ -4,7 +4,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
+import functools
+from concurrent.futures import Future
+from threading import Thread
 from typing import Any
 
 from verl.experimental.agent_loop.agent_loop import register
@@ -41,10 +45,13 @@ class _PrefixedToolParser:
         return await self._parser.extract_tool_calls([*prefix, *responses_ids], tools)
 
 
-class _RecordingClient:
-    """verl's LLM client, keeping what went in and what came out of the engine."""
+class _WatchedClient:
+    """verl's LLM client, with aborted requests raised as errors and, if wanted, a record of all requests.
 
-    def __init__(self, client, calls: list[EngineCall]):
+    verl takes an aborted request for the end of a turn, and the trajectory would be scored as it stands.
+    """
+
+    def __init__(self, client, calls: list[EngineCall] | None):
         self._client = client
         self._calls = calls
 
@@ -54,7 +61,13 @@ class _RecordingClient:
     async def generate(self, request_id, *, prompt_ids, **kwargs):
         given = tuple(prompt_ids)
         output = await self._client.generate(request_id, prompt_ids=prompt_ids, **kwargs)
-        self._calls.append(EngineCall(given, tuple(output.token_ids)))
+        if output.stop_reason in ("aborted", "abort", "error") or not output.token_ids:
+            raise RolloutInfrastructureError(
+                f"the rollout engine ended a request with stop_reason={output.stop_reason!r} and "
+                f"{len(output.token_ids)} tokens"
+            )
+        if self._calls is not None:
+            self._calls.append(EngineCall(given, tuple(output.token_ids)))
         return output
 
 
@@ -87,8 +100,8 @@ class AXPOToolAgentLoop(ToolAgentLoop):
     async def run(self, sampling_params: dict[str, Any], **kwargs):
         """Run one session; ``axpo_fork`` (a ``Fork``) in ``kwargs`` resumes from there."""
         self._fork = kwargs.pop("axpo_fork", None)
-        if self.axpo.trace_engine_calls:
-            self.server_manager = _RecordingClient(self.server_manager, self._trajectory.engine_calls)
+        recorded = self._trajectory.engine_calls if self.axpo.trace_engine_calls else None
+        self.server_manager = _WatchedClient(self.server_manager, recorded)
         output = await super().run(sampling_params, **kwargs)
         output.extra_fields[TRAJECTORY_KEY] = self._trajectory
         return output
@@ -158,9 +171,17 @@ def watched(tool: Any, errors: list[str]) -> Any:
     The copy is shallow: limits on concurrency and what a tool keeps are those of the worker, not of the session.
     """
     copied = copy.copy(tool)
-    name = "call" if isinstance(tool, FunctionTool) else "execute"
-    function = getattr(tool, name)
+    if isinstance(tool, FunctionTool):
+        call = tool.call if tool.is_async else functools.partial(_call_in_thread, tool.fn)
+        methods = {"call": call}
+    else:
+        methods = {"create": tool.create, "execute": tool.execute}
+    for name, method in methods.items():
+        object.__setattr__(copied, name, _noting(method, errors))
+    return copied
 
+
+def _noting(function: Any, errors: list[str]) -> Any:
     async def noting(*args, **kwargs):
         try:
             return await function(*args, **kwargs)
@@ -168,5 +189,24 @@ def watched(tool: Any, errors: list[str]) -> Any:
             errors.append(f"{type(error).__name__}: {error}")
             raise
 
-    object.__setattr__(copied, name, noting)
-    return copied
+    return noting
+
+
+async def _call_in_thread(function: Any, parameters: dict[str, Any]) -> Any:
+    """Call a synchronous function in a thread of its own.
+
+    verl calls it in the loop's shared pool of threads. Calls that never return would use that up in the course of a
+    run, and verl's tokenizer, which needs the pool, would wait for ever.
+    """
+    done: Future = Future()
+
+    def run() -> None:
+        try:
+            result = function(**parameters)
+        except BaseException as error:
+            done.set_exception(error)
+        else:
+            done.set_result(result)
+
+    Thread(target=run, daemon=True).start()
+    return await asyncio.wrap_future(done)

@@ -192,6 +192,11 @@ TRAINER_RULES = (
         "questions that are added to a step after its barrier would be selected from twice, and the end of the step "
         "would wait for questions that have ended; a failed question is left out of its batch instead",
     ),
+    Rule(
+        "algorithm.filter_groups.enable",
+        (False,),
+        "its refills have no place in a budget of the whole batch, and nothing would watch their deadlines",
+    ),
     *(
         Rule(
             f"skip.{name}.enable",
@@ -203,17 +208,13 @@ TRAINER_RULES = (
 )
 
 ROLLOUT_RULES = (
+    Rule(f"{ROLLOUT}.name", ("vllm", "sglang"), "the recipe is written for these two engines"),
     Rule(f"{ROLLOUT}.multi_turn.enable", (True,), "the agent answers after calling tools"),
     Rule(
         f"{ROLLOUT}.multi_turn.format",
         ("hermes",),
         "forks and the figures of tool use are found by Hermes' <tool_call> tags; with another parser no call is read, "
         "so AXPO would silently be GRPO, and under GRPO the figures would be wrong",
-    ),
-    Rule(
-        f"{ROLLOUT}.calculate_log_probs",
-        (True,),
-        "forks are ranked by the probabilities of the sampled tokens",
     ),
     Rule(
         f"{ROLLOUT}.logprobs_mode",
@@ -271,9 +272,13 @@ UNREAD_OPTIONS = (
 _NOT_TESTED_WITH_LORA = "LoRA is not tested with branch rows; train all weights or use algorithm.adv_estimator=grpo"
 
 BRANCHING_RULES = (
+    Rule(
+        f"{ROLLOUT}.calculate_log_probs",
+        (True,),
+        "forks are ranked by the probabilities of the sampled tokens",
+    ),
     Rule(f"{ACTOR}.shuffle", (False,), "extra rows ride in the mini-batch of their question"),
     Rule("algorithm.use_kl_in_reward", (False,), f"AXPO's KL term is a loss ({ACTOR}.use_kl_loss)"),
-    Rule("algorithm.filter_groups.enable", (False,), "its refills have no place in a budget of the whole batch"),
     Rule(
         "algorithm.rollout_correction.bypass_mode",
         (False,),
@@ -355,6 +360,8 @@ def _rollout_problems(config: DictConfig) -> Iterator[str]:
             f"{ROLLOUT}.val_kwargs.temperature must be above 0 with val_kwargs.do_sample=true, got 0: verl's agent "
             "loop reads the temperature only, and the answers to a question would be copies"
         )
+    if rollout.agent.num_workers < 1:
+        yield f"{ROLLOUT}.agent.num_workers must be at least 1, got {rollout.agent.num_workers}: no rollout would run"
     yield from _manager_problems(rollout)
 
 

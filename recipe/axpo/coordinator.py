@@ -70,7 +70,7 @@ class BatchCoordinator:
 
     Args:
         options: the AXPO options.
-        branching: False for GRPO: nothing is selected and nobody waits; the figures are kept all the same.
+        branching: False for GRPO: nothing is selected and no question waits. The figures are kept in both cases.
     """
 
     def __init__(self, options: AXPOConfig, branching: bool):
@@ -216,7 +216,7 @@ class BatchCoordinator:
             try:
                 self._decide(step, batch, running)
             except Exception as error:
-                logger.exception(f"step {step}: selecting prefixes failed")
+                logger.exception("step %s: selecting prefixes failed", step)
                 batch.fault = RuntimeError(f"step {step}: selecting prefixes failed: {type(error).__name__}: {error}")
         if batch.fault is not None:
             for question in list(batch.undecided):
@@ -295,7 +295,7 @@ class BatchCoordinator:
         for question, reason in reasons.items():
             if question in batch.given_up:
                 continue
-            logger.error(f"step {step}: question {self._name(batch, question)} is left out: {reason}")
+            logger.error("step %s: question %s is left out: %s", step, self._name(batch, question), reason)
             batch.given_up[question] = reason
             # Its candidates keep their place: prefixes were selected and refused on account of them.
             batch.groups.setdefault(question, [])
@@ -342,7 +342,8 @@ class BatchCoordinator:
             left = len(self._unbranched(batch))
             done = f"{len(batch.selected) - left} of {len(batch.selected)} selected questions were resampled"
         names = [self._name(batch, question) for question in missing[:3]] + ["..."] * (len(missing) > 3)
-        logger.warning(f"step {step}: {done}" + (f"; waiting for {', '.join(names)}" if names else ""))
+        waiting = f"; waiting for {', '.join(names)}" if names else ""
+        logger.warning("step %s: %s%s", step, done, waiting)
         batch.timers.append(asyncio.get_running_loop().call_later(REPORT_SECONDS, self._say, step))
 
     # --------------------------------------------------------------- figures

@@ -19,11 +19,12 @@ from recipe.axpo.ray_classes import undecorated
 
 
 class AXPOTaskRunner(undecorated(TaskRunnerV1)):
-    """verl's V1 task runner with our trainer."""
+    """verl's V1 task runner with the AXPO trainer."""
 
     def run(self, config: DictConfig):
+        """Register the trainer in this process, complete the configuration, and train."""
         from recipe.axpo.plugins import load_plugins, resolve_config
-        from recipe.axpo.trainer import TRAINER_NAME  # registers the trainer in this process
+        from recipe.axpo.trainer import TRAINER_NAME
 
         with open_dict(config):
             config.trainer.v1.trainer_mode = TRAINER_NAME

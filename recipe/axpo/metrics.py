@@ -62,7 +62,7 @@ def thinking_acting_gap(report: StepReport) -> dict[str, float]:
         axpo/recovery_rate: selected prefixes with at least one correct continuation, of those with any valid one.
         axpo/continuation_accuracy: correct share of the valid continuations.
         axpo/no_fork_found: tool-using rollouts without a fork (``axpo/no_fork/<reason>``: by reason).
-        axpo/infra_failures: sessions and continuations left out because our side failed.
+        axpo/infra_failures: sessions and continuations left out because of infrastructure failures.
         axpo/call_confidence/{selected,unselected}: mean confidence of the selected and the other candidates.
         axpo/continuation_cache_hit_rate: share of the continuations' prefix tokens found in the engine's prefix cache.
     """

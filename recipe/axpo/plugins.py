@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from ray.exceptions import RayError
 
 # The attribute of verl's ``AgentData`` under which stateful tools keep the calls of a trajectory. A continuation starts
 # with the calls of its prefix, and a tool replays them to restore its state.
@@ -26,7 +27,7 @@ def _no_metrics(calls: Iterable[Any], prefix: str) -> dict[str, float]:
     return {}
 
 
-_infrastructure_errors: list[type[BaseException]] = [OSError, TimeoutError, MemoryError]
+_infrastructure_errors: list[type[BaseException]] = [OSError, TimeoutError, MemoryError, RayError]
 _config_checks: list[Callable[[DictConfig, Files], Iterator[str]]] = []
 _config_defaults: list[Callable[[DictConfig], None]] = []
 _drain: Callable[[], list] = list
@@ -54,7 +55,10 @@ def load_plugins(config: DictConfig) -> None:
 
 
 def register_infrastructure_errors(*errors: type[BaseException]) -> None:
-    """Add exceptions that a tool raises when it fails itself: the rollout is left out, never scored as wrong."""
+    """Add exceptions that a tool raises when it fails itself: the rollout is left out, never scored as wrong.
+
+    verl shows the text of any other exception to the model and goes on.
+    """
     _infrastructure_errors.extend(error for error in errors if error not in _infrastructure_errors)
 
 

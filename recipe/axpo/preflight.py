@@ -26,6 +26,7 @@ from recipe.axpo.config import (
 )
 
 FILES = ("train_files", "val_files")
+GROUP_SIZE = "__rollout_n__"  # column by which verl takes the number of rollouts of a row
 TOOLS = f"{ROLLOUT}.multi_turn.tool_config_path"
 PATCH_SIZE, MERGE_SIZE = 16, 2  # Qwen3-VL's, for a model whose configuration is not on this machine
 # sglang #26555: from this version on ids of a prompt with images are not decoded and encoded again
@@ -163,6 +164,7 @@ class _Rows:
     agent_loops: set[Any] = field(default_factory=set)
     tools: set[str] = field(default_factory=set)
     most_images: int = 0  # in one prompt
+    own_sizes: bool = False  # rows say how often they are rolled out
 
 
 def _read_rows(path: Path, config: DictConfig) -> _Rows:
@@ -171,6 +173,7 @@ def _read_rows(path: Path, config: DictConfig) -> _Rows:
 
     parquet, found = pq.ParquetFile(path), _Rows()
     names = set(parquet.schema_arrow.names)
+    found.own_sizes = GROUP_SIZE in names
     prompt = config.data.get("prompt_key", "prompt")
     # the images themselves are large; their placeholders in the prompt are as many
     counted = prompt in names and config.data.get("image_key", "images") in names
@@ -201,6 +204,11 @@ def _row_problems(config: DictConfig, option: str, path: Path, rows: _Rows, tool
         yield (
             f"data.{option}: rows of {path.name} ask for the tool {tool!r}, which {TOOLS} does not configure "
             f"(configured: {', '.join(sorted(tools)) or 'none'})"
+        )
+    if rows.own_sizes and option == "train_files" and branching_enabled(config):
+        yield (
+            f"data.{option}: rows of {path.name} have the column {GROUP_SIZE}, but every question of a batch must have "
+            f"{ROLLOUT}.n rollouts: the budget and what is decided early are computed from it; drop the column"
         )
     other = sorted(str(name) for name in rows.agent_loops - {AGENT_LOOP})
     if other and option == "train_files" and branching_enabled(config):

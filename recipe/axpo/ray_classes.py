@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 def undecorated(actor_class) -> type:
-    """The plain class behind a ``@ray.remote`` class, to inherit from (Ray refuses to inherit from the decorated one).
+    """Return the plain class behind a ``@ray.remote`` class, which Ray allows to inherit from.
 
     Raises:
         TypeError: if ``actor_class`` is not a Ray actor class.

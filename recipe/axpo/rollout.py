@@ -43,7 +43,7 @@ from recipe.axpo.advantage import Role
 from recipe.axpo.agent_loop import TRAJECTORY_KEY, RolloutInfrastructureError
 from recipe.axpo.config import AXPOConfig, branching_enabled
 from recipe.axpo.coordinator import get_coordinator, start_coordinator
-from recipe.axpo.deadline import within
+from recipe.axpo.deadline import DeadlineExceeded, within
 from recipe.axpo.forks import Reading, read_response
 from recipe.axpo.plugins import drain_tool_calls, load_plugins
 from recipe.axpo.ray_classes import undecorated
@@ -53,6 +53,8 @@ from recipe.axpo.tree import QuestionTree, Row, check_images
 logger = logging.getLogger(__name__)
 
 WRITERS = 2  # threads of a worker that compute image features and write rows
+PLACE = "axpo_place"  # field of a dispatched batch: the places of its questions
+CLEAR_SECONDS = 60.0  # for a row's write or removal, where a question is being given up
 START_SECONDS = 600.0  # for a worker to load its libraries and answer
 SEED_OPTION = {"sglang": "sampling_seed"}  # rollout engine -> its name for a request's seed; "seed" elsewhere
 
@@ -74,11 +76,13 @@ class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
         self.image_token_id = get_processor_token_id(self.processor, "image") if self.processor else None
         self.coordinator = get_coordinator()
         self._trees: dict[str, QuestionTree] = {}
-        self._features: dict[int, dict[str, Any]] = {}  # id of an output -> its multimodal inputs
+        self._features: dict[int, dict[str, Any] | None] = {}  # id of an output in work -> its multimodal inputs
+        self._writes: dict[str, asyncio.Future] = {}  # key of a row -> the write under way
         self._writers = itertools.cycle([_LoopThread() for _ in range(WRITERS)])
 
     async def alive(self) -> str:
-        """Answer at once, with what names this worker in messages."""
+        """Answer with what names this worker in messages, once its pool of threads has answered, too."""
+        await asyncio.to_thread(os.getpid)
         return f"worker {os.getpid()} on {ray.util.get_node_ip_address()}"
 
     async def run_until_death(self) -> None:
@@ -90,13 +94,15 @@ class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
     async def _run_prompt(self, prompt: dict, sampling_params: dict, trajectory: dict, trace: bool = False) -> None:
         """Run one question, and tell the coordinator when nothing more will come from it, whatever has happened."""
         uid, batch = prompt["uid"], batch_name(trajectory["step"], trajectory["validate"])
+        place = int(prompt.pop(PLACE, 0))
+        trajectory = {**trajectory, "place": place}
         published, cached = False, []
         try:
             if trajectory["validate"]:
                 await super()._run_prompt(prompt, sampling_params, trajectory, trace)
             else:
                 num_sessions = int(prompt.get("__rollout_n__", self.rollout_config.n))
-                tree = self._trees[uid] = self._new_tree(uid, num_sessions, int(trajectory["sample_index"]))
+                tree = self._trees[uid] = self._new_tree(uid, num_sessions, place)
                 if self.branching:
                     cached = await self._run_branching_prompt(tree, prompt, sampling_params, trajectory, trace)
                 else:
@@ -106,13 +112,24 @@ class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
                         await self.coordinator.settle.remote(batch, uid, tree.settled(), tree.no_fork())
             published = True
         except Exception:
-            logger.exception(f"question {uid} failed")
+            logger.exception("question %s failed", uid)
+            await self._clear_rows(self._trees.get(uid))
         finally:
             self._trees.pop(uid, None)
             # Not awaited: it is sent even if this task is being cancelled.
             self.coordinator.finish.remote(batch, uid, published, cached)
 
-    def _new_tree(self, uid: str, num_sessions: int, sample_index: int = 0) -> QuestionTree:
+    @staticmethod
+    async def _clear_rows(tree: QuestionTree | None) -> None:
+        """Remove the rows of a question that failed, as far as that is possible; the manager does it again."""
+        keys = [f"{tree.question}_{row.column.session}_0" for row in tree.rows()] if tree else []
+        try:
+            if keys:
+                await within(CLEAR_SECONDS, tq.async_kv_clear(keys=keys, partition_id="train"), "it", "CLEAR_SECONDS")
+        except Exception:
+            logger.exception("the rows of question %s could not be removed", tree.question)
+
+    def _new_tree(self, uid: str, num_sessions: int, place: int = 0) -> QuestionTree:
         return QuestionTree(
             uid,
             num_sessions,
@@ -120,7 +137,8 @@ class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
             read=self._read,
             fork=self.axpo.fork,
             correct_threshold=self.axpo.correct_threshold,
-            sample_index=sample_index,
+            place=place,
+            branching=self.branching,
         )
 
     def _read(self, output: Any, executed_calls: int) -> Reading:
@@ -186,9 +204,13 @@ class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
     def _report_errors(tree: QuestionTree) -> None:
         """Log one line for each session left out; the traceback once, since one cause usually fails them all."""
         for i, (session, error) in enumerate(tree.errors.items()):
-            reason = str(error).strip().split("\n")[-1][:300]
+            reason = (str(error).strip().splitlines() or [""])[-1][:300]
             logger.error(
-                f"session {session} of question {tree.question} left out: {type(error).__name__}: {reason}",
+                "session %s of question %s left out: %s: %s",
+                session,
+                tree.question,
+                type(error).__name__,
+                reason,
                 exc_info=error if i == 0 else None,
             )
 
@@ -197,8 +219,8 @@ class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
     async def _run_agent_loop(self, sampling_params: dict[str, Any], trajectory: dict[str, Any], **kwargs):
         """Run one session within ``axpo.session_timeout_s``, its tools, its reward and its row included."""
         if self.axpo.session_seeds and not trajectory["validate"]:
-            # from what identifies the session across runs: uids are random
-            key = (self.axpo.seed, trajectory["step"], trajectory["sample_index"], kwargs["session_id"])
+            # From what identifies the session across runs: uids are random, and a data set may repeat an index.
+            key = (self.axpo.seed, trajectory["step"], trajectory["place"], kwargs["session_id"])
             digest = hashlib.blake2b(repr(tuple(map(str, key))).encode(), digest_size=8).digest()
             option = SEED_OPTION.get(self.rollout_config.name, "seed")
             sampling_params = {**sampling_params, option: int.from_bytes(digest, "big") >> 1}
@@ -209,6 +231,9 @@ class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
                 f"session {kwargs.get('session_id')} of question {kwargs.get('uid')} in process {os.getpid()}",
                 "axpo.session_timeout_s",
             )
+        except DeadlineExceeded:
+            await self._take_back(f"{kwargs['uid']}_{kwargs['session_id']}_0", trajectory["validate"])
+            raise
         finally:
             # After each session, not each question: verl publishes a question as finished before it returns. Sessions
             # run concurrently, so what is drained may be another's, of the same batch all the same.
@@ -228,28 +253,36 @@ class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
         trajectory = None
         for one in output if several else [output]:
             trajectory = one.extra_fields.pop(TRAJECTORY_KEY, None)
-        if validate or (several and not self.branching):
+        if several and (validate or not self.branching):
             return await writer.run(super()._agent_loop_postprocess(output, validate, **kwargs))
-        if tree is None or several:
+        if several or (tree is None and not validate):
             raise RolloutInfrastructureError(
                 "the agent loop returned several outputs, which have no tree" if several else "its question is over"
             )
 
         session, column = kwargs["session_id"], {}
+        self._features[id(output)] = None
         try:
             if self.image_token_id is not None:
                 check_images(output, self.image_token_id)
-            await writer.run(self._compute_score([output], kwargs=kwargs))
+            if self.branching and not validate and output.response_logprobs is None:
+                raise RolloutInfrastructureError("the rollout engine returned no log-probabilities")
+            await self._score(writer, output, kwargs)
             if output.reward_score is None or not math.isfinite(output.reward_score):
                 raise RolloutInfrastructureError(
                     f"the reward is {output.reward_score}: a finite one is needed, from the streaming reward path"
                 )
-            row = tree.add(session, output, trajectory, fork)
-            if self.branching:
-                output.response_mask, column = list(row.response_mask), {"axpo": row.column.as_dict()}
-            await writer.run(super()._agent_loop_postprocess(output, validate, **kwargs, **column))
+            if tree is not None:
+                row = tree.add(session, output, trajectory, fork)
+                if self.branching:
+                    output.response_mask, column = list(row.response_mask), {"axpo": row.column.as_dict()}
+            await self._write(
+                f"{kwargs['uid']}_{session}_0",
+                writer.run(super()._agent_loop_postprocess(output, validate, **kwargs, **column)),
+            )
         except BaseException as error:
-            tree.fail(session, error)
+            if tree is not None:
+                tree.fail(session, error)
             raise
         finally:
             self._features.pop(id(output), None)
@@ -258,14 +291,43 @@ class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
             return None
         return int(cached), len(fork.prompt_ids) + len(fork.response_ids)
 
+    async def _score(self, writer: _LoopThread, output, kwargs: dict[str, Any]) -> None:
+        """Have a session scored. A reward worker that has died is left out from then on."""
+        while True:
+            try:
+                return await writer.run(self._compute_score([output], kwargs=kwargs))
+            except RayActorError as error:
+                alive = [h for h in self.reward_loop_worker_handles or () if h._actor_id.hex() != error.actor_id]
+                if not alive or len(alive) == len(self.reward_loop_worker_handles):
+                    raise
+                logger.error("a reward worker has died, %s are left: %s", len(alive), error)
+                self.reward_loop_worker_handles = alive
+
+    async def _write(self, key: str, write) -> None:
+        """Write a row to its end, even if the session's deadline passes meanwhile: half a write would be a bad row."""
+        self._writes[key] = asyncio.ensure_future(write)
+        try:
+            await asyncio.shield(self._writes[key])
+        finally:
+            if self._writes[key].done():
+                del self._writes[key]
+
+    async def _take_back(self, key: str, validate: bool) -> None:
+        """Remove the row of a session that was given up; first wait for the end of a write under way."""
+        write = self._writes.get(key)
+        if write is not None:
+            await asyncio.wait({write}, timeout=CLEAR_SECONDS)
+            self._writes.pop(key, None)
+        await tq.async_kv_clear(keys=[key], partition_id="val" if validate else "train")
+
     def _compute_multi_modal_inputs(self, output, input_ids) -> dict[str, Any]:
         """Compute a session's image features once; verl asks for them to score it, and again to write its row."""
-        features = self._features.pop(id(output), None)
+        features = self._features.get(id(output))
         if features is None:
             features = super()._compute_multi_modal_inputs(output, input_ids)
-            if output.reward_score is None:  # it is being scored: the row is still to be written
-                self._features[id(output)] = dict(features)  # verl takes entries out of what it is given
-        return features
+            if id(output) in self._features:
+                self._features[id(output)] = features
+        return dict(features)  # verl takes entries out of what it is given
 
     async def _credit_sources(self, tree: QuestionTree) -> None:
         """Give the sources' rows, which were written as ordinary rollouts, their prefix's mask and credit."""
@@ -324,10 +386,30 @@ class AXPOAgentLoopManager(AgentLoopManagerTQ):
             shares[worker] += uids[len(owners) : len(owners) + len(share)]
             owners += [self._names[worker]] * len(share)
         ray.get(self.coordinator.open.remote(batch, len(prompts), int(self.rollout_config.n), uids, owners))
-        super().generate_sequences(prompts)
+        if not validate:
+            prompts[PLACE] = torch.arange(len(prompts))
+        self._dispatch(batch, prompts)
         if validate:
             self.wait(step, validate=True)
             ray.get(self.coordinator.close.remote(batch))
+            if not any(key not in uids and key.split("_")[0] in uids for key in tq.kv_list("val")["val"]):
+                raise RuntimeError(f"{batch}: no answer could be finished; see the errors of the agent-loop workers")
+
+    def _dispatch(self, batch: Any, prompts: TensorDict) -> None:
+        """Hand the workers their shares, as verl does, but give up the share of a worker that does not take it."""
+        calls = {
+            worker.generate_sequences.remote(share): number
+            for number, (worker, share) in enumerate(
+                zip(self.agent_loop_workers, prompts.chunk(len(self.agent_loop_workers)), strict=False)
+            )
+        }
+        ray.wait(list(calls), num_returns=len(calls), timeout=START_SECONDS)
+        for call, number in calls.items():
+            try:
+                ray.get(call, timeout=1)
+            except (RayActorError, GetTimeoutError) as error:
+                reason = f"its agent-loop worker did not take it: {error}"
+                ray.get(self.coordinator.give_up.remote(batch, self._questions[batch][number], reason))
 
     def _ensure_worker(self, number: int) -> None:
         """Have a worker that answers, a new one where the last has died, and a call at it that fails when it dies.
@@ -342,7 +424,7 @@ class AXPOAgentLoopManager(AgentLoopManagerTQ):
             except (RayActorError, GetTimeoutError) as error:
                 if attempt:
                     raise RuntimeError(f"agent-loop worker {number} does not start: {error}") from error
-                logger.warning(f"agent-loop worker {number} is replaced: {error}")
+                logger.warning("agent-loop worker %s is replaced: %s", number, error)
                 self._replace_worker(number)
         if self._names.get(number) != name:
             self._names[number] = name

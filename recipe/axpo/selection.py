@@ -32,7 +32,7 @@ class SettledRollout:
         reward: outcome reward.
         used_tool: whether it belongs to the tool-using subgroup (`forks.used_tool`).
         spans: the forks it offers, in order of position; may be empty although a tool was used.
-        valid: False if our infrastructure failed it. Such a rollout is no wrong answer and counts nowhere.
+        valid: False after an infrastructure failure. Such a rollout is not a wrong answer and counts nowhere.
     """
 
     session: int
@@ -79,7 +79,7 @@ def _is_candidate(rollout: SettledRollout) -> bool:
 
 
 def prefix_budget(num_questions: int, rollouts_per_question: int, continuations: int, budget_ratio: float) -> int:
-    """Number of prefixes a batch may resample: floor(r * B * N / K).
+    """Compute how many prefixes a batch may resample: floor(r * B * N / K).
 
     Whole prefixes only, so at most r * B * N extra continuations are sampled; nothing is carried over between steps.
 

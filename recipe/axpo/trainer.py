@@ -88,7 +88,7 @@ class AXPOTrainer(PPOTrainerSync):
 
         columns = branch_columns(batch, self.branching)
         # Rows come in the order in which they were written, which differs between two runs of one seed.
-        places = [(column.sample_index, column.question, column.session) for column in columns]
+        places = [(column.place, column.question, column.session) for column in columns]
         batch.reorder(sorted(range(len(batch)), key=places.__getitem__))
         questions = [question for _, question, _ in sorted(places)]
         rows = Counter(questions)
@@ -222,6 +222,13 @@ class AXPOTrainer(PPOTrainerSync):
         metrics.update(report.timing)
         metrics.update(thinking_acting_gap(report))
         metrics.update(summarise_tool_calls(report.tool_calls))
+
+    def _val_metrics_update(self, *args, expected_acc_counts=None, **kwargs) -> dict[str, float]:
+        """Compute verl's validation metrics over the answers there are. verl scores those that are missing with 0."""
+        metrics = super()._val_metrics_update(*args, expected_acc_counts=None, **kwargs)
+        sample_uids = args[1] if len(args) > 1 else kwargs["sample_uids"]
+        metrics["val-aux/infra_failures"] = sum((expected_acc_counts or {}).values()) - len(sample_uids)
+        return metrics
 
     def _validate(self) -> dict[str, float]:
         metrics = super()._validate()

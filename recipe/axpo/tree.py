@@ -17,6 +17,7 @@ all of it.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -37,7 +38,7 @@ class BranchColumn:
     Attributes:
         question: uid of the question.
         session: number of the session within the question.
-        sample_index: the question's index in the dataset, which orders questions alike in every run of one seed.
+        place: the question's place in its batch, which orders questions alike in every run of one seed.
         role: what the row trains.
         prefix_group: id of the fork that a SOURCE or CONTINUATION row belongs to.
         recovery_reward: Eq. 3, on SOURCE rows.
@@ -58,7 +59,7 @@ class BranchColumn:
     confidence: float | None = None
     turn: int | None = None
     engine_calls: tuple[dict[str, list[int]], ...] = ()
-    sample_index: int = 0
+    place: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, as the TransferQueue stores them."""
@@ -102,7 +103,8 @@ class QuestionTree:
         read: reads a response, see ``forks.read_response``.
         fork: fork policy, see ``selection.restrict_spans``.
         correct_threshold: a reward of at least this is correct.
-        sample_index: the question's index in the dataset.
+        place: the question's place in its batch.
+        branching: whether sessions may be forked; otherwise nothing is kept for that.
     """
 
     def __init__(
@@ -114,10 +116,11 @@ class QuestionTree:
         read: Read,
         fork: str = "first",
         correct_threshold: float = 1.0,
-        sample_index: int = 0,
+        place: int = 0,
+        branching: bool = True,
     ):
         self.question, self.num_rollouts, self.continuations = question, num_rollouts, continuations
-        self.sample_index = sample_index
+        self.place, self.branching = place, branching
         self.correct_threshold = correct_threshold
         self.errors: dict[int, BaseException] = {}
         self._read, self._fork_policy = read, fork
@@ -143,8 +146,8 @@ class QuestionTree:
         trajectory = trajectory or Trajectory()
         reading, keep = None, False
         if fork is None:
-            reading = self._read_safely(output, trajectory.executed_calls)
-            keep = reading.acted and bool(reading.spans)
+            reading = self._read_safely(output, trajectory)
+            keep = self.branching and bool(reading.spans)
         self._sessions[session] = _Session(
             response_mask=tuple(output.response_mask),
             reward=float(output.reward_score),
@@ -164,12 +167,17 @@ class QuestionTree:
         self._sessions.pop(session, None)
         self.errors[session] = error
 
-    def _read_safely(self, output: Any, executed_calls: int) -> Reading:
-        """Read a response; one that cannot be read offers no fork and costs nobody else anything."""
+    def _read_safely(self, output: Any, trajectory: Trajectory) -> Reading:
+        """Read a response. One that cannot be read or resumed offers no fork, and its question goes on."""
         try:
-            return self._read(output, executed_calls)
+            reading = self._read(output, trajectory.executed_calls)
         except Exception:
-            return Reading(executed_calls > 0, (), NoForkReason.UNREADABLE)
+            return Reading(trajectory.executed_calls > 0, (), NoForkReason.UNREADABLE)
+        if self.branching and reading.spans:
+            first = min((turn.response_length for turn in trajectory.turns), default=math.inf)
+            spans = tuple(span for span in reading.spans if span.start >= first)
+            reading = Reading(reading.acted, spans, None if spans else NoForkReason.UNREADABLE)
+        return reading
 
     # ----------------------------------------------------------- selection
 
@@ -231,7 +239,7 @@ class QuestionTree:
         mask, fork = session.response_mask, session.fork
         place = {
             "question": self.question,
-            "sample_index": self.sample_index,
+            "place": self.place,
             "session": number,
             "engine_calls": session.engine_calls,
         }

@@ -3,14 +3,16 @@
 """What a session adds to verl's agent loop: snapshots with the calls so far, and tools that are watched."""
 
 import asyncio
+from threading import Event
 from types import SimpleNamespace
 
+import httpx
 import pytest
 from verl.experimental.agent_loop.tool_agent_loop import AgentData, AgentState, ToolAgentLoop
 from verl.tools.function_tool import FunctionTool
 
 import verl_ext.axpo_plugin  # noqa: F401  registers what the tools raise
-from recipe.axpo.agent_loop import AXPOToolAgentLoop, RolloutInfrastructureError, watched
+from recipe.axpo.agent_loop import AXPOToolAgentLoop, RolloutInfrastructureError, _WatchedClient, watched
 from recipe.axpo.config import AXPOConfig
 from recipe.axpo.deadline import DeadlineExceeded
 from recipe.axpo.forks import ToolCallSpan
@@ -191,3 +193,84 @@ def test_a_tool_that_fails_for_infrastructure_reasons_ends_the_session():
         RolloutInfrastructureError, match="'sample' failed: ToolInfrastructureError: the backend is down"
     ):
         asyncio.run(call_of(down, timeout=5.0))
+
+
+@pytest.mark.parametrize("stage", ["create", "execute"])
+@pytest.mark.parametrize("error", [ConnectionError("down"), httpx.ConnectError("down"), TimeoutError("late")])
+def test_errors_of_the_network_are_infrastructure_wherever_they_arise(stage, error):
+    class Other:
+        """A tool of another project."""
+
+        name = "sample"
+
+        async def create(self, *args, **kwargs):
+            if stage == "create":
+                raise error
+            return "id", None
+
+        async def execute(self, *args, **kwargs):
+            raise error
+
+        async def release(self, *args, **kwargs):
+            pass
+
+    loop = session()
+    loop.tools, loop.max_tool_response_length = {"sample": watched(Other(), loop._infrastructure_errors)}, 100
+    call = SimpleNamespace(name="sample", arguments="{}")
+    with pytest.raises(RolloutInfrastructureError, match=type(error).__name__):
+        asyncio.run(loop._call_tool(call, {}, SimpleNamespace()))
+
+
+def test_synchronous_tools_that_hang_do_not_use_up_the_loops_threads():
+    """verl's tokenizer needs them."""
+    release = Event()
+
+    async def run():
+        loop = session()
+        loop.axpo = AXPOConfig(tool_timeout_s=0.05)
+        tool = FunctionTool(name="slow", fn=lambda: release.wait(20), tool_schema=SimpleNamespace())
+        loop.tools, loop.max_tool_response_length = {"slow": watched(tool, loop._infrastructure_errors)}, 100
+        call = SimpleNamespace(name="slow", arguments="{}")
+        for _ in range(40):
+            with pytest.raises(DeadlineExceeded):
+                await loop._call_tool(call, {}, SimpleNamespace())
+        await asyncio.wait_for(asyncio.to_thread(int), 2)
+
+    try:
+        asyncio.run(run())
+    finally:
+        release.set()
+
+
+@pytest.mark.parametrize("text", ["a, b", ""])
+def test_a_synchronous_tool_answers(text):
+    tool = FunctionTool(name="split", fn=lambda text: text.split(", "), tool_schema=SimpleNamespace())
+    assert asyncio.run(watched(tool, []).call({"text": text})) == text.split(", ")
+    with pytest.raises(TypeError):
+        asyncio.run(watched(tool, []).call({"txt": text}))
+
+
+@pytest.mark.parametrize(
+    "output, message",
+    [
+        (dict(token_ids=[1], stop_reason="aborted"), "stop_reason='aborted' and 1 tokens"),
+        (dict(token_ids=[], stop_reason=None), "stop_reason=None and 0 tokens"),
+        (dict(token_ids=[1, 2], stop_reason="error"), "stop_reason='error'"),
+        (dict(token_ids=[1, 2], stop_reason="completed"), None),
+        (dict(token_ids=[1, 2], stop_reason=None), None),
+    ],
+)
+def test_an_aborted_request_is_no_answer(output, message):
+    class Client:
+        async def generate(self, request_id, *, prompt_ids, **kwargs):
+            return SimpleNamespace(**output)
+
+    calls = []
+    client = _WatchedClient(Client(), calls)
+    if message is None:
+        assert asyncio.run(client.generate("r", prompt_ids=[7])).token_ids == [1, 2]
+        assert [(call.prompt_ids, call.token_ids) for call in calls] == [((7,), (1, 2))]
+    else:
+        with pytest.raises(RolloutInfrastructureError, match=message):
+            asyncio.run(client.generate("r", prompt_ids=[7]))
+        assert calls == []

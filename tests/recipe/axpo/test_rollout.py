@@ -6,6 +6,7 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
+from ray.exceptions import RayActorError
 from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopWorkerTQ
 
 from recipe.axpo import rollout
@@ -131,6 +132,119 @@ def test_sessions_that_fail_leave_the_others(worker):
 
     worker._run_agent_loop = session
     assert play(worker) == {}
+
+
+def test_rows_of_a_question_that_failed_are_removed(worker, monkeypatch):
+    cleared = []
+
+    async def clear(keys, partition_id):
+        cleared.append((keys, partition_id))
+
+    async def session(sampling_params, session_id, **kwargs):
+        output = SimpleNamespace(response_mask=[1], reward_score=1.0, response_ids=[5])
+        worker._trees["q"].add(session_id, output, None)
+
+    async def put(key, partition_id, tag):
+        if tag["status"] == "finished":
+            raise ConnectionError("down")
+
+    worker._run_agent_loop = session
+    monkeypatch.setattr(rollout.tq, "async_kv_clear", clear)
+    monkeypatch.setattr(rollout.tq, "async_kv_put", put)
+    assert play(worker) == {"q": "its worker could not finish it"}
+    assert cleared == [(["q_0_0", "q_1_0"], "train")]
+
+
+# ---------------------------------------------------------------- a session's end
+
+
+@pytest.fixture
+def writing(worker, monkeypatch):
+    """A worker whose sessions reach the write of their row, and what was written and removed."""
+    events, writing_takes = [], 1.2
+    base = undecorated(AgentLoopWorkerTQ)
+
+    async def score(self, outputs, kwargs):
+        outputs[0].reward_score = 1.0
+
+    async def write(self, output, validate, **kwargs):
+        events.append(("begins", kwargs["session_id"]))
+        await asyncio.sleep(writing_takes)
+        events.append(("written", kwargs["session_id"]))
+
+    async def run(self, sampling_params, trajectory, **kwargs):
+        output = SimpleNamespace(
+            extra_fields={}, reward_score=None, response_mask=[1], response_ids=[5], response_logprobs=[-0.1]
+        )
+        return await self._agent_loop_postprocess(output, trajectory["validate"], **kwargs)
+
+    async def clear(keys, partition_id):
+        events.append(("removed", *keys, partition_id))
+
+    monkeypatch.setattr(base, "_compute_score", score)
+    monkeypatch.setattr(base, "_agent_loop_postprocess", write)
+    monkeypatch.setattr(base, "_run_agent_loop", run)
+    monkeypatch.setattr(rollout, "drain_tool_calls", list)
+    monkeypatch.setattr(rollout.tq, "async_kv_clear", clear)
+    del worker._run_agent_loop
+    worker.image_token_id, worker._features, worker._writes = None, {}, {}
+    worker._writers = iter([rollout._LoopThread() for _ in range(4)])
+    worker._trees["q"] = worker._new_tree("q", 2)
+    worker.axpo = AXPOConfig(session_timeout_s=0.6, tool_timeout_s=0.01)
+    worker.events = events
+    return worker
+
+
+@pytest.mark.parametrize("validate", [True, False])
+def test_a_deadline_during_a_write_leaves_no_row(writing, validate):
+    """The write is let to its end, then the row is removed: a late write would be a row without its fields."""
+
+    async def run():
+        trajectory = TRAJECTORY | {"validate": validate, "place": 0}
+        with pytest.raises(rollout.DeadlineExceeded, match="session 0 of question q in process .*axpo.session_timeout_s"):
+            await writing._run_agent_loop({}, trajectory, uid="q", session_id=0)
+
+    asyncio.run(run())
+    partition = "val" if validate else "train"
+    assert writing.events == [("begins", 0), ("written", 0), ("removed", "q_0_0", partition)]
+    assert writing._writes == {} and writing._features == {}
+    if not validate:
+        assert [rollout.valid for rollout in writing._trees["q"].settled()] == [False, False]
+
+
+def test_a_session_in_time_is_written(writing):
+    writing.axpo = AXPOConfig()
+    asyncio.run(writing._run_agent_loop({}, TRAJECTORY | {"place": 0}, uid="q", session_id=1))
+    assert writing.events == [("begins", 1), ("written", 1)]
+    assert [rollout.valid for rollout in writing._trees["q"].settled()] == [False, True]
+
+
+@pytest.mark.parametrize("reward", [None, float("nan"), float("inf")])
+def test_a_reward_that_is_no_number_fails_the_session(writing, monkeypatch, reward):
+    async def score(self, outputs, kwargs):
+        outputs[0].reward_score = reward
+
+    monkeypatch.setattr(undecorated(AgentLoopWorkerTQ), "_compute_score", score)
+    writing.axpo = AXPOConfig()
+    with pytest.raises(RuntimeError, match="the reward is"):
+        asyncio.run(writing._run_agent_loop({}, TRAJECTORY | {"place": 0}, uid="q", session_id=0))
+    assert writing.events == [] and writing._features == {}
+
+
+def test_a_dead_reward_worker_is_left_out(writing, monkeypatch):
+    dead, alive = (SimpleNamespace(_actor_id=SimpleNamespace(hex=lambda name=name: name)) for name in ("dead", "ok"))
+    error = RayActorError()
+    error.actor_id = "dead"
+
+    async def score(self, outputs, kwargs):
+        if dead in self.reward_loop_worker_handles:
+            raise error
+        outputs[0].reward_score = 0.0
+
+    monkeypatch.setattr(undecorated(AgentLoopWorkerTQ), "_compute_score", score)
+    writing.axpo, writing.reward_loop_worker_handles = AXPOConfig(), [dead, alive]
+    asyncio.run(writing._run_agent_loop({}, TRAJECTORY | {"place": 0}, uid="q", session_id=0))
+    assert writing.reward_loop_worker_handles == [alive] and writing.events[-1] == ("written", 0)
 
 
 def test_names_of_batches():

@@ -384,3 +384,19 @@ def test_rows_against_the_slow_reference(case):
         for candidate in case.selected
     ]
     assert case.tree.outcomes() == expected
+
+
+def test_a_fork_without_a_recorded_turn_is_none():
+    """A session of another agent loop has no snapshots; it must not cost its question."""
+    span = ToolCallSpan(1, 2, 5, 3, 0.5)
+    tree = tree_of(lambda output, calls: Reading(True, (span,), None))
+    tree.add(0, output(0, G), None)
+    tree.add(1, output(1, G), trajectory())
+    assert [rollout.spans for rollout in tree.settled()] == [(), (span,)]
+    assert tree.no_fork() == {"unreadable": 1}
+
+
+def test_without_branching_nothing_is_kept():
+    tree = tree_of(lambda output, calls: Reading(True, (ToolCallSpan(1, 2, 5, 3, 0.5),), None), branching=False)
+    tree.add(0, output(0, G), trajectory())
+    assert tree._sessions[0].output is None and tree._sessions[0].trajectory is None
