@@ -29,6 +29,7 @@ from numbers import Real
 from typing import Any
 
 import torch
+
 from verl.trainer.ppo.core_algos import register_adv_est
 
 

@@ -11,14 +11,14 @@ from concurrent.futures import Future
 from threading import Thread
 from typing import Any
 
-from verl.experimental.agent_loop.agent_loop import register
-from verl.experimental.agent_loop.tool_agent_loop import AgentData, AgentState, ToolAgentLoop
-from verl.tools.function_tool import FunctionTool
-
 from recipe.axpo.config import AGENT_LOOP, AXPOConfig
 from recipe.axpo.deadline import within
 from recipe.axpo.plugins import infrastructure_errors, past_calls
 from recipe.axpo.trajectory import EngineCall, Fork, Trajectory, TurnSnapshot
+
+from verl.experimental.agent_loop.agent_loop import register
+from verl.experimental.agent_loop.tool_agent_loop import AgentData, AgentState, ToolAgentLoop
+from verl.tools.function_tool import FunctionTool
 
 TRAJECTORY_KEY = "axpo_trajectory"
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import DictConfig
-from verl.trainer.ppo.padding_utils import construct_minimal_padding_template
-
 from recipe.axpo.advantage import Role
 from recipe.axpo.tree import BranchColumn
+
+from verl.trainer.ppo.padding_utils import construct_minimal_padding_template
 
 Partition = Callable[[list[int], int], list[list[int]]]  # (workloads, ranks) -> for each rank the chosen positions
 

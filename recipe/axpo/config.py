@@ -15,7 +15,6 @@ from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
-
 from recipe.axpo.plugins import PluginError, config_problems, load_plugins
 from recipe.axpo.selection import FORKS, RANKINGS
 

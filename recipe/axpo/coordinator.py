@@ -21,7 +21,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import ray
-
 from recipe.axpo.config import AXPOConfig
 from recipe.axpo.forks import NoForkReason
 from recipe.axpo.metrics import StepReport

@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 import orjson  # A dependency of tensordict. It is ten times as fast as json and takes numpy arrays as they are.
 import torch
-from tensordict import TensorDict
-
 from recipe.axpo.tree import BranchColumn
+from tensordict import TensorDict
 
 FIELDS = ("prompts", "responses", "response_mask", "rm_scores", "advantages", "rollout_log_probs", "old_log_probs")
 FIELDS += ("reward_model", "extra_fields")

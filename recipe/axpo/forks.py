@@ -129,7 +129,7 @@ def read_response(
     for number, turn in enumerate(turns, start=1):
         closed = closed or turn.call is not None
         reason = turn.reason
-        if reason is None and open_id in ids[turn.begin : turn.call[0]]:
+        if reason is None and turn.call is not None and open_id in ids[turn.begin : turn.call[0]]:
             reason = NoForkReason.LITERAL_TAG
         if reason is None and (
             (max_assistant_turns and number >= max_assistant_turns) or (max_user_turns and number > max_user_turns)
@@ -197,6 +197,7 @@ class _Turn:
 
 
 def _span(number: int, turn: _Turn) -> ToolCallSpan:
+    assert turn.call is not None  # a turn without a reason has a call
     start, end = turn.call
     return ToolCallSpan(turn=number, start=start, end=end, fork=start + 1, confidence=turn.confidence)
 

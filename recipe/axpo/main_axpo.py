@@ -9,13 +9,13 @@ import sys
 import hydra
 import ray
 from omegaconf import DictConfig, open_dict
+from recipe.axpo.config import ConfigError, validate_axpo_config
+from recipe.axpo.ray_classes import undecorated
+
 from verl.trainer.main_ppo import TaskRunnerV1, run_ppo
 from verl.trainer.ppo.utils import need_critic, need_reference_policy
 from verl.utils.config import validate_config
 from verl.utils.device import auto_set_device
-
-from recipe.axpo.config import ConfigError, validate_axpo_config
-from recipe.axpo.ray_classes import undecorated
 
 
 class AXPOTaskRunner(undecorated(TaskRunnerV1)):

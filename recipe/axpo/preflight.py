@@ -14,7 +14,6 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from packaging.version import Version
-
 from recipe.axpo.config import (
     AGENT_LOOP,
     AGENT_LOOP_CLASS,

@@ -25,20 +25,11 @@ from typing import Any
 from uuid import uuid4
 
 import ray
+import recipe.axpo.agent_loop  # noqa: F401  registers the agent loop in the worker's process
 import torch
 import transfer_queue as tq
 from ray.exceptions import GetTimeoutError, RayActorError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-from tensordict import TensorDict
-from verl.trainer.ppo.v1.agent_loop_tq import (
-    AgentLoopManagerTQ,
-    AgentLoopWorkerTQ,
-    apply_greedy_sampling_params,
-)
-from verl.utils.tensordict_utils import list_of_dict_to_tensordict
-from verl.utils.tokenizer import get_processor_token_id
-
-import recipe.axpo.agent_loop  # noqa: F401  registers the agent loop in the worker's process
 from recipe.axpo.advantage import Role
 from recipe.axpo.agent_loop import TRAJECTORY_KEY, RolloutInfrastructureError
 from recipe.axpo.config import AXPOConfig, branching_enabled
@@ -49,6 +40,15 @@ from recipe.axpo.plugins import drain_tool_calls, load_plugins
 from recipe.axpo.ray_classes import undecorated
 from recipe.axpo.tags import ToolCallTags
 from recipe.axpo.tree import QuestionTree, Row, check_images
+from tensordict import TensorDict
+
+from verl.trainer.ppo.v1.agent_loop_tq import (
+    AgentLoopManagerTQ,
+    AgentLoopWorkerTQ,
+    apply_greedy_sampling_params,
+)
+from verl.utils.tensordict_utils import list_of_dict_to_tensordict
+from verl.utils.tokenizer import get_processor_token_id
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +62,21 @@ SEED_OPTION = {"sglang": "sampling_seed"}  # rollout engine -> its name for a re
 def batch_name(step: int, validate: bool) -> Any:
     """Return the coordinator's key of a batch: the global step, apart from the step's validation."""
     return f"validation at step {step}" if validate else int(step)
+
+
+def session_seed(seed: int, step: int, place: int, session: int) -> int:
+    """Return the sampling seed of a session, from what identifies it across runs.
+
+    Uids are random, and a data set may repeat an index.
+
+    Args:
+        seed: ``axpo.seed``.
+        step: the trainer's global step.
+        place: the question's place in its batch.
+        session: number of the session.
+    """
+    digest = hashlib.blake2b(repr((str(seed), str(step), str(place), str(session))).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
 
 
 class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
@@ -219,11 +234,9 @@ class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
     async def _run_agent_loop(self, sampling_params: dict[str, Any], trajectory: dict[str, Any], **kwargs):
         """Run one session within ``axpo.session_timeout_s``, its tools, its reward and its row included."""
         if self.axpo.session_seeds and not trajectory["validate"]:
-            # From what identifies the session across runs: uids are random, and a data set may repeat an index.
-            key = (self.axpo.seed, trajectory["step"], trajectory["place"], kwargs["session_id"])
-            digest = hashlib.blake2b(repr(tuple(map(str, key))).encode(), digest_size=8).digest()
             option = SEED_OPTION.get(self.rollout_config.name, "seed")
-            sampling_params = {**sampling_params, option: int.from_bytes(digest, "big") >> 1}
+            seed = session_seed(self.axpo.seed, trajectory["step"], trajectory["place"], kwargs["session_id"])
+            sampling_params = {**sampling_params, option: seed}
         try:
             return await within(
                 self.axpo.session_timeout_s,

@@ -17,19 +17,6 @@ import ray
 import torch
 import transfer_queue as tq
 from omegaconf import DictConfig, open_dict
-from tensordict import TensorDict
-from transfer_queue import KVBatchMeta
-from verl.protocol import DataProto
-from verl.trainer.ppo.rollout_corr_helper import compute_rollout_correction_and_add_to_batch
-from verl.trainer.ppo.v1.trainer_base import register_trainer
-from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
-from verl.utils.debug import marked_timer
-from verl.utils.metric import reduce_metrics
-from verl.utils.py_functional import rename_dict
-from verl.utils.seqlen_balancing import calculate_workload, get_seqlen_balanced_partitions, log_seqlen_unbalance
-from verl.utils.tensordict_utils import list_of_dict_to_tensordict
-from verl.workers.utils.padding import response_to_nested
-
 from recipe.axpo import dump
 from recipe.axpo.advantage import Role, compute_axpo_advantage
 from recipe.axpo.batching import (
@@ -45,6 +32,19 @@ from recipe.axpo.coordinator import get_coordinator
 from recipe.axpo.metrics import thinking_acting_gap
 from recipe.axpo.plugins import summarise_tool_calls
 from recipe.axpo.tree import BranchColumn
+from tensordict import TensorDict
+from transfer_queue import KVBatchMeta
+
+from verl.protocol import DataProto
+from verl.trainer.ppo.rollout_corr_helper import compute_rollout_correction_and_add_to_batch
+from verl.trainer.ppo.v1.trainer_base import register_trainer
+from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
+from verl.utils.debug import marked_timer
+from verl.utils.metric import reduce_metrics
+from verl.utils.py_functional import rename_dict
+from verl.utils.seqlen_balancing import calculate_workload, get_seqlen_balanced_partitions, log_seqlen_unbalance
+from verl.utils.tensordict_utils import list_of_dict_to_tensordict
+from verl.workers.utils.padding import response_to_nested
 
 TRAINER_NAME = "axpo"
 

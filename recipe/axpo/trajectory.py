@@ -70,7 +70,7 @@ class Fork:
         return self.response_ids[self.snapshot.response_length :]
 
 
-def make_fork(session: int, span: ToolCallSpan, trajectory: Trajectory, output) -> Fork:
+def make_fork(session: int, span: ToolCallSpan, trajectory: Trajectory, output: Any) -> Fork:
     """Freeze ``output`` (verl's ``AgentLoopOutput`` of ``session``) at ``span``.
 
     Raises:

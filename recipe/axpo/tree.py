@@ -186,7 +186,7 @@ class QuestionTree:
         rollouts = []
         for number in range(self.num_rollouts):
             session = self._sessions.get(number)
-            if session is None:
+            if session is None or session.reading is None:
                 rollouts.append(SettledRollout(number, 0.0, used_tool=False, spans=(), valid=False))
                 continue
             spans = restrict_spans(session.reading.spans, self._fork_policy)
@@ -196,7 +196,7 @@ class QuestionTree:
     def no_fork(self) -> dict[str, int]:
         """Count the tool-using rollouts that offer no fork, by reason."""
         readings = [s.reading for s in self._sessions.values() if s.reading is not None]
-        return dict(Counter(reading.reason.value for reading in readings if reading.acted and not reading.spans))
+        return dict(Counter(r.reason.value for r in readings if r.acted and r.reason is not None and not r.spans))
 
     def branch(self, selected: Iterable[Candidate]) -> list[tuple[int, Fork]]:
         """Freeze the selected prefixes and forget the state of all other sessions.
@@ -209,6 +209,7 @@ class QuestionTree:
         planned = []
         for candidate in self._selected.values():
             source = self._sessions[candidate.session]
+            assert source.trajectory is not None  # kept for every session that offers a fork
             fork = make_fork(candidate.session, candidate.span, source.trajectory, source.output)
             planned += [(number, fork) for number in self._continuations_of(candidate.session)]
         self._sessions = {n: replace(s, output=None, trajectory=None) for n, s in self._sessions.items()}
@@ -237,7 +238,7 @@ class QuestionTree:
     def _row(self, number: int) -> Row:
         session = self._sessions[number]
         mask, fork = session.response_mask, session.fork
-        place = {
+        place: dict[str, Any] = {
             "question": self.question,
             "place": self.place,
             "session": number,

@@ -59,8 +59,19 @@ class ScriptedEngine:
         self.open_id, self.close_id = map(self.tokenizer.token_to_id, (OPEN, CLOSE))
         self.load({}, {}, 0)
 
-    def load(self, questions: dict[str, Question], answers: dict[str, str], max_length: int) -> None:
-        """Forget everything and play ``questions``; ``answers`` are the right ones, ``max_length`` the engine's."""
+    def load(
+        self,
+        questions: dict[str, Question],
+        answers: dict[str, str],
+        max_length: int,
+        numbers: dict[int, int] | None = None,
+    ) -> None:
+        """Forget everything and play ``questions``; ``answers`` are the right ones, ``max_length`` the engine's.
+
+        ``numbers``: sampling seed -> number in the script of the session or continuation that has it. Without seeds the
+        script is played in the order in which requests come.
+        """
+        self.numbers = numbers or {}
         self.max_length = max_length
         self.questions, self.answers = questions, answers
         self.calls: list[Call] = []
@@ -77,7 +88,7 @@ class ScriptedEngine:
         prompt = tuple(prompt)
         try:
             name = re.search(r"Case (\S+):", self.tokenizer.decode(prompt)).group(1)
-            parent, session, number, turn = self._place(self.questions[name], prompt)
+            parent, session, number, turn = self._place(self.questions[name], prompt, seed)
             question = self.questions[name]
             turns = question.sessions[session] if number is None else question.continuations[session][number]
             scripted = turns[turn]
@@ -99,12 +110,14 @@ class ScriptedEngine:
         )  # fmt: skip
         return self.calls[-1]
 
-    def _place(self, question: Question, prompt: tuple[int, ...]) -> tuple[Call | None, str, int | None, int]:
+    def _place(
+        self, question: Question, prompt: tuple[int, ...], seed: int | None
+    ) -> tuple[Call | None, str, int | None, int]:
         """(parent, session, continuation, turn) of a request."""
         known = [call for call in self.calls if call.question == question.name]
         if prompt[-1] == self.open_id:
             (parent,) = (c for c in known if len(c.prompt_ids) < len(prompt) and c.ids[: len(prompt)] == prompt)
-            return parent, parent.session, self._next(question.name, parent.session), 0
+            return parent, parent.session, self._next(question.name, parent.session, seed), 0
         said = [call for call in known if prompt[: len(call.ids)] == call.ids]
         if said:
             parent = max(said, key=lambda call: len(call.ids))
@@ -112,9 +125,11 @@ class ScriptedEngine:
         first = [call.prompt_ids for call in known if call.parent is None]
         if first and prompt != first[0]:
             raise ValueError("neither the question nor an extension of what was said")
-        return None, list(question.sessions)[self._next(question.name, None)], None, 0
+        return None, list(question.sessions)[self._next(question.name, None, seed)], None, 0
 
-    def _next(self, question: str, session: str | None) -> int:
+    def _next(self, question: str, session: str | None, seed: int | None) -> int:
+        if seed in self.numbers:
+            return self.numbers[seed]
         number = self.started.get((question, session), 0)
         self.started[question, session] = number + 1
         return number

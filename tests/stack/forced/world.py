@@ -30,7 +30,7 @@ from data_prep.embedded.scene import SceneConfig, make_scene, scene_rng
 from data_prep.rows import write_parquet
 from recipe.axpo.coordinator import coordinator_name, get_coordinator
 from recipe.axpo.metrics import StepReport, thinking_acting_gap
-from recipe.axpo.rollout import AXPOAgentLoopManager
+from recipe.axpo.rollout import AXPOAgentLoopManager, session_seed
 from tests.stack.forced.engine import Call, ScriptedClient, start_engine
 from tests.stack.forced.faulty import FaultyManager
 from tests.stack.forced.script import Question
@@ -226,6 +226,15 @@ class World:
         tu.assign_non_tensor_data(batch, "global_steps", self.step)
         return batch, answers
 
+    def _numbers(self, questions: int) -> dict[int, int]:
+        """Sampling seed -> number in the script, of every session and continuation that the next batch may have."""
+        numbers = {}
+        for place in range(questions):
+            for session in range(N + N * K):
+                number = session if session < N else (session - N) % K
+                numbers[session_seed(0, self.step, place, session)] = number
+        return numbers
+
     def run(
         self, questions: Sequence[Question], variant: str = "axpo", rows: Sequence[dict[str, Any]] | None = None
     ) -> Run:
@@ -234,7 +243,7 @@ class World:
         self.step += 1
         batch, answers = self._batch(questions, "tool_agent" if variant == "stock" else "axpo_tool_agent", rows)
         script = {question.name: question for question in questions}
-        ray.get(self.engine.load.remote(script, answers, self.max_length[variant]))
+        ray.get(self.engine.load.remote(script, answers, self.max_length[variant], self._numbers(len(questions))))
         uids = dict(zip(answers, batch["uid"], strict=True))
         tags = [{"is_prompt": True, "status": "pending", "global_steps": self.step} for _ in questions]
         tq.kv_batch_put(keys=list(batch["uid"]), partition_id="train", tags=tags)
