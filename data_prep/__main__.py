@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Command line of data preparation: ``python -m data_prep DATASET [options]``."""
+"""Prepare data from the command line: ``python -m data_prep DATASET [options]``."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from data_prep.core import cli as core_cli
 from data_prep.errors import DataError, OptionError
 from data_prep.registry import BENCHMARKS, REGISTRY, load_dataset_spec
 
-# Subcommand -> module with ``HELP``, ``add_arguments(parser)`` and ``run(args)``. Modules are imported only when their
-# subcommand is asked for, so that one dataset's dependencies are not everyone's.
+# Subcommand -> module with ``HELP``, ``add_arguments(parser)`` and ``run(args)``. A module is imported only if its
+# subcommand is called, so that the other subcommands do not need its dependencies.
 MODULES = {
     "embedded": "data_prep.embedded.cli",
     "mix": "data_prep.mix.cli",
@@ -36,7 +36,7 @@ def _add_subcommand(subparsers: argparse._SubParsersAction, name: str) -> None:
         sub, run = parser(module.HELP), module.run
         module.add_arguments(sub)
     elif name == ALL_BENCHMARKS:
-        from data_prep.core.batch import run_many
+        from data_prep.batch import run_many
 
         sub, run = parser(ALL_HELP), functools.partial(run_many, names=tuple(BENCHMARKS))
         core_cli.add_common_arguments(sub)
@@ -51,17 +51,17 @@ def main(argv: list[str] | None = None) -> int:
     """Run one subcommand.
 
     Args:
-        argv: arguments without the program's name; ``sys.argv`` by default.
+        argv: arguments without the program's name. Default: those of ``sys.argv``.
 
     Returns:
-        0, or 1 if data could not be used; the message on stderr says which and why. A bad option ends the program
-        with status 2 and a message that names the option.
+        0, or 1 if data could not be used. The message on stderr names the data and the reason. A bad option ends the
+        program with status 2 and a message that names the option.
     """
     argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(prog="python -m data_prep", description="Prepare datasets as parquet for verl.")
     parser.add_argument("--list", action="store_true", help="names, Hub ids, rows and licences, then stop")
     if "--list" in argv:
-        from data_prep.core.batch import list_datasets
+        from data_prep.batch import list_datasets
 
         print(list_datasets())
         return 0

@@ -1,24 +1,26 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a prompt says beside the question, and which tools it offers: one place for all datasets."""
+"""Define, for all datasets, what a prompt says beside the question and which tools it offers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from data_prep.errors import OptionError
 from data_prep.tool_schemas import TOOLS_DIR
 
-# Tools that need an image of the conversation to work on.
+# These tools work on an image of the conversation.
 IMAGE_TOOLS = frozenset({"image_zoom_in", "image_search"})
 
 
 @dataclass(frozen=True)
 class Ability:
-    """System turn, tools in the order of the prompt, and how a final answer is to be written.
+    """Hold a system turn, tools in the order of the prompt, and the instruction about the final answer.
 
-    ``{what}`` in ``final`` becomes "final answer", or "letter of the right option" where there are options.
+    ``{what}`` in ``final`` becomes "letter of the right option" for multiple choice, else "final answer".
     """
 
     system: str
@@ -44,26 +46,26 @@ ABILITIES = {
         ("tavily-search", "image_zoom_in"),
         _TAG,
     ),
-    # of a row without an image
+    # for a row without an image
     "text_search": Ability("Answer the question. Search for what you do not know.", ("tavily-search",), _TAG),
 }
 
 
 def instruction(ability: str, scoring_type: str) -> str:
-    """Last sentence of the user's turn: where the final answer goes.
+    """Return the last sentence of the user's turn, which says where the final answer goes.
 
     Raises:
-        KeyError: no such ability.
+        KeyError: no ability has the name.
     """
     what = "letter of the right option" if scoring_type == "choice" else "final answer"
     return ABILITIES[ability].final.format(what=what)
 
 
 def parse_tools(text: str | None, option: str = "--tools") -> tuple[str, ...] | None:
-    """``"python,image_zoom_in"`` -> names, each with a ``tools/<name>.yaml``; None stays None.
+    """Split ``"python,image_zoom_in"`` into names, each with a ``tools/<name>.yaml``. Keep None.
 
     Raises:
-        OptionError: no name, or a name without a tool. An empty list is refused because verl reads it as all tools.
+        OptionError: the list is empty, which verl would read as all tools, or a tool does not exist.
     """
     if text is None:
         return None
@@ -80,16 +82,26 @@ def parse_tools(text: str | None, option: str = "--tools") -> tuple[str, ...] | 
 def select_tools(
     ability: str, image_count: int, override: Sequence[str] | None = None, added: Sequence[str] = ()
 ) -> list[str]:
-    """Tools that one row offers.
+    """Return the tools that one row offers.
 
     Args:
         ability: key of ``ABILITIES``.
-        image_count: images of the row; without one, tools that work on an image are left out.
-        override: names that are taken as they are.
-        added: names that come after the ability's own.
+        image_count: images of the row. If it is 0, tools that work on an image are omitted.
+        override: names to return unchanged.
+        added: names that follow those of the ability.
     """
     if override is not None:
         return list(override)
     names = [*ABILITIES[ability].tools, *added]
     kept = [name for name in dict.fromkeys(names) if image_count or name not in IMAGE_TOOLS]
-    return kept or names  # an empty selection would offer every tool
+    return kept or names  # verl would read an empty selection as all tools
+
+
+def add_search_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--image-search``, which all search datasets have."""
+    parser.add_argument("--image-search", action="store_true", help="offer image_search too, where a row has an image")
+
+
+def added_search_tools(options: Mapping[str, Any]) -> Sequence[str]:
+    """Return the tools that the options of a search dataset add to those of its ability."""
+    return ("image_search",) if options.get("image_search") else ()

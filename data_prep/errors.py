@@ -1,12 +1,12 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Errors that name the option a user has to change."""
+"""Define errors that name the option or the data at fault."""
 
 from __future__ import annotations
 
 
 class OptionError(ValueError):
-    """A bad option value. ``option`` is the command-line name, such as ``--grid``."""
+    """Report a bad option value. ``option`` is the command-line name, such as ``--grid``."""
 
     def __init__(self, option: str, message: str):
         super().__init__(f"{option}: {message}")
@@ -14,4 +14,4 @@ class OptionError(ValueError):
 
 
 class DataError(RuntimeError):
-    """Data that cannot be used: the message names the dataset, what was expected and what was found."""
+    """Report unusable data. The message names the dataset, what was expected and what was found."""

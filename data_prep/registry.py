@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Datasets by name; each module has a ``DATASET`` (see ``data_prep/core/spec.py``)."""
+"""List the datasets by name. A module has one ``DATASET`` or several ``DATASETS``; see ``data_prep/core/spec.py``."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ BENCHMARKS = {
     "math_vr": "data_prep.benchmarks.math_vr",
     "vstar": "data_prep.benchmarks.vstar",
     "visualprobe": "data_prep.benchmarks.visualprobe",
-    "hrbench_4k": "data_prep.benchmarks.hrbench_4k",
-    "hrbench_8k": "data_prep.benchmarks.hrbench_8k",
+    "hrbench_4k": "data_prep.benchmarks.hrbench",
+    "hrbench_8k": "data_prep.benchmarks.hrbench",
     "hr_mmsearch": "data_prep.benchmarks.hr_mmsearch",
     "mmsearch": "data_prep.benchmarks.mmsearch",
 }
@@ -32,9 +32,10 @@ REGISTRY = {**BENCHMARKS, **TRAINING}
 
 
 def load_dataset_spec(name: str) -> Dataset:
-    """Description of a registered dataset.
+    """Return the description of a registered dataset.
 
     Raises:
-        KeyError: no such dataset.
+        KeyError: no dataset has the name.
     """
-    return importlib.import_module(REGISTRY[name]).DATASET
+    module = importlib.import_module(REGISTRY[name])
+    return module.DATASETS[name] if hasattr(module, "DATASETS") else module.DATASET

@@ -1,24 +1,25 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Rows in the layout that verl's ``RLHFDataset`` reads, and writing them to parquet."""
+"""Make rows in the layout that verl's ``RLHFDataset`` reads, and write them to parquet."""
 
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from PIL import Image
+
+from data_prep.core.parquet import RowWriter
 
 AGENT_NAME = "axpo_tool_agent"
 IMAGE_PLACEHOLDER = "<image>"
-# Area of an image in a prompt, in pixels: without an upper limit one photograph takes up to 16,384 tokens, and a prompt
-# that exceeds data.max_prompt_length fails in all of its rollouts. 2 megapixels are 1,953 tokens of Qwen3-VL; the tools
-# crop from the stored image, which keeps its resolution. The lower limit is that of Qwen3-VL's own processor.
+# Area of an image in a prompt, in pixels. Without an upper limit one photograph takes up to 16,384 tokens, and a prompt
+# that exceeds ``data.max_prompt_length`` fails in all of its rollouts. 2 megapixels are 1,953 tokens of Qwen3-VL. The
+# tools crop from the stored image, which keeps its resolution. The lower limit is that of Qwen3-VL's own processor.
 PROMPT_MAX_PIXELS = 2_000_000
 PROMPT_MIN_PIXELS = 65_536
 
@@ -31,12 +32,14 @@ def png_bytes(image: np.ndarray | Image.Image) -> bytes:
 
 
 def image_entry(png: bytes, *, max_pixels: int | None = None, min_pixels: int | None = None) -> dict[str, Any]:
-    """Entry of the ``images`` column. The file keeps full resolution; verl scales to the pixel limits when it loads.
+    """Return an entry of the ``images`` column.
+
+    The file keeps full resolution. verl scales the image to the pixel limits when it loads a row.
 
     Args:
         png: encoded image.
-        max_pixels: area the model sees at most; ``None`` leaves it to the processor.
-        min_pixels: area the model sees at least.
+        max_pixels: largest area that the model sees. None leaves the limit to the processor.
+        min_pixels: smallest area that the model sees.
     """
     limits = {"max_pixels": max_pixels, "min_pixels": min_pixels}
     return {"bytes": png, **{key: value for key, value in limits.items() if value is not None}}
@@ -56,26 +59,26 @@ def rl_row(
     instruction: str = "",
     extra: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """One row of verl's RL parquet.
+    """Return one row of verl's RL parquet.
 
     Args:
-        data_source: picks the reward, ``axpo/<dataset>``.
-        question: the user's words; one placeholder per image is put in front unless they already hold placeholders.
+        data_source: ``axpo/<dataset>``.
+        question: the user's words. If they hold no placeholder, one per image is put in front.
         images: entries made by ``image_entry``, in the order of the placeholders.
-        ground_truth: what the rule-based reward compares with.
+        ground_truth: reference that the reward compares with.
         split: ``train``, ``val``, ...
         index: unique within the split.
         ability: free text that verl logs.
-        tools: tool name to the arguments of the tool's ``create``; only these tools are offered.
-        system: system turn, none by default.
-        instruction: last paragraph of the user's turn; no part of ``extra_info.question``.
+        tools: tool name -> arguments of the tool's ``create``. Only these tools are offered.
+        system: system turn. None omits it.
+        instruction: last paragraph of the user's turn. ``extra_info.question`` omits it.
         extra: further entries of ``extra_info``.
 
     Returns:
         dict with data_source, agent_name, prompt, images, ability, reward_model, extra_info.
 
     Raises:
-        ValueError: the number of placeholders is not the number of images, or ``extra`` overwrites a standard key.
+        ValueError: the numbers of placeholders and images differ, or ``extra`` overwrites a standard key.
     """
     if IMAGE_PLACEHOLDER not in question:
         question = f"{IMAGE_PLACEHOLDER}\n" * len(images) + question
@@ -87,7 +90,7 @@ def rl_row(
     prompt = [{"role": "user", "content": content}]
     if system is not None:
         prompt.insert(0, {"role": "system", "content": system})
-    # parquet cannot store an empty struct, so tools without arguments are left out here
+    # Tools without arguments are omitted, because parquet cannot store an empty struct.
     tools_kwargs = {name: {"create_kwargs": dict(kwargs)} for name, kwargs in tools.items() if kwargs}
     info = {
         "split": split,
@@ -113,11 +116,11 @@ def rl_row(
 
 
 def write_parquet(rows: Iterable[Mapping[str, Any]], path: str | Path, *, rows_per_group: int = 256) -> int:
-    """Stream rows to a parquet file; never more than one row group is in memory.
+    """Stream rows to a parquet file, with one row group in memory. The directory is created.
 
     Args:
         rows: rows with the same keys.
-        path: file to write; its folder is made, an older file replaced once the new one is complete.
+        path: file to write. It replaces an older file once it is complete.
         rows_per_group: rows per parquet row group.
 
     Returns:
@@ -128,29 +131,9 @@ def write_parquet(rows: Iterable[Mapping[str, Any]], path: str | Path, *, rows_p
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(path.suffix + ".partial")
-    writer, group, count = None, [], 0
-
-    def flush() -> None:
-        nonlocal writer
-        table = pa.Table.from_pylist(group, schema=writer.schema if writer else None)
-        if writer is None:
-            writer = pq.ParquetWriter(partial, table.schema)
-        writer.write_table(table)
-        group.clear()
-
-    try:
+    with RowWriter(path, None, group_rows=rows_per_group, group_bytes=math.inf) as writer:
         for row in rows:
-            group.append(dict(row))
-            count += 1
-            if len(group) == rows_per_group:
-                flush()
-        if group:
-            flush()
-    finally:
-        if writer:
-            writer.close()
-    if not count:
-        raise ValueError(f"no rows for {path}")
-    partial.replace(path)
-    return count
+            writer.write(row)
+        if not writer.count:
+            raise ValueError(f"no rows for {path}")
+    return writer.count

@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Tool schemas as a rollout will list them in the prompt."""
+"""Load tool schemas as a rollout lists them in the prompt."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ TOOLS_DIR = Path(__file__).resolve().parents[1] / "tools"
 def load_tool_schemas(names: Sequence[str], tools_dir: Path = TOOLS_DIR) -> list[dict[str, Any]]:
     """Read ``tools/<name>.yaml`` for each name.
 
-    They go through verl's own schema class, which drops what it does not know: the SFT prompt must be the prompt of the
-    rollout, token for token.
+    verl's own schema class reads them and drops unknown keys. The SFT prompt therefore equals the prompt of a rollout,
+    token for token.
 
     Raises:
-        FileNotFoundError: no such tool.
+        FileNotFoundError: a tool does not exist.
     """
     from verl.tools.schemas import OpenAIFunctionToolSchema
 

@@ -68,7 +68,7 @@ def prepare_data(args: argparse.Namespace) -> Path:
 
 
 def command(args: argparse.Namespace, data: Path) -> list[str]:
-    """The training command: what a user would type, plus the preset of the CPU."""
+    """Return the training command: what a user would type, plus the preset of the CPU."""
     return [
         sys.executable,
         "-m",

@@ -64,7 +64,7 @@ class Metrics:
 
 
 def summary_table(metrics: Metrics, total_steps: int) -> str:
-    """The Thinking-Acting Gap in the first and the last steps, and the validation accuracy before and after."""
+    """Format the Thinking-Acting Gap in the first and last steps, and validation accuracy before and after."""
     steps = sorted(metrics.steps)
     width = max(1, min(5, len(steps) // 2))
     first, last = steps[:width], steps[-width:]

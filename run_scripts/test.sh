@@ -8,4 +8,5 @@ bash run_scripts/install_sandbox.sh
 eval "$("$AXPO_VENV/bin/python" -m verl_ext.cpu.env)"
 "$AXPO_VENV/bin/ruff" check .
 "$AXPO_VENV/bin/ruff" format --check .
+"$AXPO_VENV/bin/mypy"
 exec "$AXPO_VENV/bin/python" -m pytest --durations=10 "$@"

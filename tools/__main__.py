@@ -1,6 +1,9 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Command line of the tools: `python -m tools run | check | list`. Heavy imports only where a command needs them."""
+"""Implement the command line ``python -m tools run | check | list``.
+
+Each command imports heavy modules only if needed.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +20,17 @@ from uuid import uuid4
 
 TOOLS_DIR = Path(__file__).resolve().parent
 OK, MISTAKE, FAILED = 0, 1, 2
-EXIT_CODES = "exit status: 0 all went well; 1 the model's mistake (it is told); 2 bad usage, or our side failed"
+EXIT_CODES = (
+    "exit status: 0 success; 1 a mistake of the model, which is told about it; 2 bad usage or infrastructure failure"
+)
 
 
 class UsageError(Exception):
-    """Ends the program with status 2 and this one line."""
+    """Raised to end the program with status 2 and a one-line message."""
 
 
 class Conversation:
-    """What the tools read of verl's `AgentData`: one trajectory, kept from call to call."""
+    """Stand in for verl's ``AgentData``: one trajectory that keeps its messages from call to call."""
 
     def __init__(self, images: list[Path]):
         content: list[dict] = [{"type": "image", "image": str(path)} for path in images]
@@ -39,10 +44,10 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        argv: arguments without the program's name; `sys.argv` by default.
+        argv: arguments without the program's name. The default is ``sys.argv``.
 
     Returns:
-        The exit status, see `EXIT_CODES`.
+        The exit status, see ``EXIT_CODES``.
     """
     args = _parser().parse_args(argv)
     try:
@@ -83,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         default=Path("tool_output"),
         metavar="DIR",
-        help="folder for returned images, as TOOL_<img_idx>.png (default: ./tool_output)",
+        help="directory for returned images, as TOOL_<img_idx>.png (default: ./tool_output)",
     )
     run.add_argument(
         "--set",
@@ -96,9 +101,9 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser(
         "check",
-        help="say what the tools need and whether it is there",
-        description="Say what the tools need and whether it is there: keys, programs, packages. Asks no server.",
-        epilog="exit status: 0 all is ready; 1 something is missing; 2 bad usage",
+        help="say what the tools need and whether it is available",
+        description="Say what the tools need and whether it is available: keys, programs, packages. Sends no request.",
+        epilog="exit status: 0 everything is ready; 1 something is missing; 2 bad usage",
     )
     check.add_argument(
         "--config", type=Path, nargs="+", metavar="FILE", help="YAML files of tools (default: all of tools/)"
@@ -118,13 +123,13 @@ def _tool_files() -> list[Path]:
 
 
 def _entries(file: Path) -> list[dict[str, Any]]:
-    """The tools of a YAML file, as plain data."""
+    """Return the tools of a YAML file as plain data."""
     import yaml
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        # as verl reads it: ${oc.env:NAME}, and 3e1 is a number
+        # Read the file as verl does: it resolves ${oc.env:NAME} and reads 3e1 as a number.
         entries = OmegaConf.to_container(OmegaConf.load(file), resolve=True)["tools"]
         for entry in entries:
             _name(entry), entry["class_name"], entry["config"]["type"]
@@ -143,7 +148,7 @@ def _name(entry: dict[str, Any]) -> str:
 
 
 def _label(file: Path, entry: dict[str, Any]) -> str:
-    """What a tool is called here: a variant goes by its file."""
+    """Return the name under which a tool is listed. A variant is listed with its file."""
     return _name(entry) if _name(entry) == file.stem else f"{_name(entry)} ({file.name})"
 
 
@@ -162,10 +167,10 @@ def _find_entry(tool: str, config: Path | None) -> dict[str, Any]:
 
 
 def _make(entry: dict[str, Any], options: dict[str, Any]) -> Any:
-    """The tool, as verl makes it.
+    """Create the tool as verl does.
 
     Raises:
-        Exception: whatever the tool's class raises, ValueError for options and for what is missing on this machine.
+        Exception: what the tool's class raises. A ValueError reports wrong options and missing prerequisites.
     """
     from verl_ext.cpu.env import prepare_interpreter
 
@@ -174,13 +179,16 @@ def _make(entry: dict[str, Any], options: dict[str, Any]) -> Any:
     from verl.tools.tool_registry import get_tool_class
 
     schema = OpenAIFunctionToolSchema.model_validate(entry["tool_schema"])
-    with contextlib.redirect_stdout(io.StringIO()):  # verl prints the schema
+    with contextlib.redirect_stdout(io.StringIO()):  # verl prints the schema.
         tool_class = get_tool_class(entry["class_name"])
         return tool_class(config={**(entry.get("config") or {}), **options}, tool_schema=schema)
 
 
 def _message(error: Exception) -> str:
-    """What to say of a tool that cannot be made: a ValueError is meant for the reader, others are named."""
+    """Return the message for a tool that cannot be created.
+
+    A ValueError is written for the reader, other errors are named.
+    """
     return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
 
 
@@ -217,7 +225,7 @@ def _check(args: argparse.Namespace) -> int:
         try:
             tool = _make(entry, {})
             checks = [(c.what, c.ready, c.detail) for c in tool.check()] if hasattr(tool, "check") else []
-        except Exception as error:  # a class of the user's may raise anything
+        except Exception as error:  # A user's class may raise anything.
             checks = [("", False, _message(error))]
         for what, is_ready, detail in checks or [("nothing to check", True, "")]:
             ready &= is_ready
@@ -231,7 +239,7 @@ def _run(args: argparse.Namespace) -> int:
     entry, options = _find_entry(args.tool, args.config), _options(args.set)
     try:
         tool = _make(entry, options)
-    except Exception as error:  # a class of the user's may raise anything
+    except Exception as error:  # A user's class may raise anything.
         raise UsageError(_message(error)) from error
     from tools.images import image_size
     from verl_ext.tool_calls import ToolInfrastructureError
@@ -255,7 +263,7 @@ def _parse_call(text: str) -> Any:
 
 
 async def _run_calls(tool: Any, calls: list[Any], conversation: Conversation, output: Path) -> int:
-    """Make the calls of one trajectory, as verl's agent loop does; stops at a failure of ours."""
+    """Execute the calls of one trajectory as verl's agent loop does. Stop at the first infrastructure failure."""
     from tools.images import conversation_images, open_image
 
     status = OK

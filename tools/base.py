@@ -1,9 +1,10 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What all tools share: typed options, a deadline, bounded concurrency, errors of two kinds, and figures of every call.
+"""Share what all tools need: options, a deadline, bounded concurrency, two kinds of errors, and a record per call.
 
-A tool is a class with `Options` and one coroutine `call`. It returns an `Answer`, or raises `BadArgument` (the model is
-told in one short line) or `ToolInfrastructureError` (the rollout is left out).
+A tool is a class with ``Options`` and one coroutine ``call``. It returns an ``Answer``. If the model makes a mistake,
+it raises ``BadArgument`` and the model receives a one-line error. If the tool itself fails, it raises
+``ToolInfrastructureError`` and the rollout is dropped, not scored as incorrect.
 """
 
 from __future__ import annotations
@@ -25,27 +26,37 @@ from verl_ext.service.options import Check, Options, parse_options
 from verl_ext.service.text import neutralise
 from verl_ext.tool_calls import BadArgument, CallRecord, PastCall, ToolInfrastructureError, past_calls, record
 
-VERL_KEYS = ("type", "class_name")  # verl's own entries in a tool's config
+VERL_KEYS = ("type", "class_name")  # Entries that verl itself reads from a tool's config.
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model gets: a text and images, and what the metrics get."""
+    """Hold what a call returns to the model and to the metrics.
+
+    Attributes:
+        text: the text for the model.
+        images: the images for the model.
+        truncated: True if the text or the images were cut to a limit.
+        failure: one word for the model's mistake, where ``text`` explains it in more than one line.
+        lost_state: see ``PastCall``.
+        replay: see ``PastCall``.
+        metrics: the tool's own figures.
+    """
 
     text: str
     images: list[Image.Image] = field(default_factory=list)
-    truncated: bool = False  # cut to a limit
-    failure: str | None = None  # what the model did wrong, in one word, where the text says more than one line
-    lost_state: bool = False  # see PastCall
-    replay: dict[str, Any] = field(default_factory=dict)  # see PastCall
+    truncated: bool = False
+    failure: str | None = None
+    lost_state: bool = False
+    replay: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
 
 
 class AgentTool(BaseTool):
-    """A verl tool with the shared behaviour of this module.
+    """Add options, limits and call records to a verl tool.
 
     Raises:
-        ValueError: at start, for an option that is unknown or out of range; the message names it.
+        ValueError: at start, if an option is unknown or out of range. The message names the option.
     """
 
     Options: ClassVar[type[Options]] = Options
@@ -68,22 +79,25 @@ class AgentTool(BaseTool):
         """Answer one call.
 
         Args:
-            parameters: what the model wrote, an object of JSON; anything may be in it or missing.
+            parameters: the JSON object that the model wrote. Any entry may be missing or have any type.
             agent_data: verl's trajectory, or None.
-            create_kwargs: the row's `tools_kwargs[<tool>].create_kwargs`.
+            create_kwargs: ``tools_kwargs[<tool>].create_kwargs`` of the row.
         """
 
     @property
     def max_answer_chars(self) -> int | None:
-        """Most characters that a call returns, where it can be long; verl's own limit must not be lower."""
+        """Return the maximum length of a long answer, or None if answers are short.
+
+        verl's own limit must not be lower.
+        """
         return None
 
     def check(self) -> list[Check]:
-        """What this tool needs, and whether it is there; for `python -m tools check`."""
+        """Return what this tool needs and whether it is available, for ``python -m tools check``."""
         return [Check("nothing to set up", True, "")]
 
     async def create(self, instance_id: str | None = None, **kwargs) -> tuple[str, ToolResponse]:
-        """Start a call (verl's life cycle is one call, not one trajectory)."""
+        """Start a call. In verl a tool instance lives for one call, not for one trajectory."""
         instance_id = instance_id or str(uuid4())
         self._create_kwargs[instance_id] = kwargs.get("create_kwargs") or {}
         return instance_id, ToolResponse()
@@ -94,19 +108,19 @@ class AgentTool(BaseTool):
 
     @rollout_trace_op
     async def execute(self, instance_id: str, parameters: dict[str, Any], **kwargs) -> tuple[ToolResponse, float, dict]:
-        """Run a call within the tool's limits and count it.
+        """Run a call within the tool's limits and record it.
 
         Args:
-            instance_id: as returned by `create`.
+            instance_id: the id that ``create`` returned.
             parameters: the call's arguments.
-            agent_data: verl's trajectory (keyword).
+            kwargs: ``agent_data``, verl's trajectory.
 
         Returns:
-            The response, a reward of 0.0, and metrics: `ok`, `error` (the argument or the kind of failure that the
-            model can mend, or None), `truncated` where true, and the tool's own.
+            The response, a reward of 0.0, and metrics: ``ok``, ``error`` (the argument or the kind of the model's
+            mistake, or None), ``truncated`` where true, and the tool's own figures.
 
         Raises:
-            ToolInfrastructureError: our side failed.
+            ToolInfrastructureError: the infrastructure failed.
         """
         agent_data = kwargs.get("agent_data")
         queued, started = time.monotonic(), None
@@ -129,7 +143,7 @@ class AgentTool(BaseTool):
         except BadArgument as error:
             failure, answer = f"model:{error.argument}", Answer(str(error), failure=error.argument)
         except BaseException as error:
-            # what nobody foresaw is ours, too
+            # An unforeseen error counts as an infrastructure failure, too.
             kind = failure_kind(error)
             failure = f"infrastructure:{kind}"
             if isinstance(error, ToolInfrastructureError) or not isinstance(error, Exception):
@@ -137,9 +151,9 @@ class AgentTool(BaseTool):
             raise ToolInfrastructureError(f"{self.name}: {type(error).__name__}: {error}"[:500], kind) from error
         finally:
             ended = time.monotonic()
-            began = ended if started is None else started  # it may never have had its turn
+            began = ended if started is None else started  # The call may have ended in the queue.
             record(CallRecord(self.name, failure, ended - began, began - queued, truncated))
-        # whatever a tool has read must not look like a turn's end or an image to the tokenizer
+        # Text that a tool has read must not look like the end of a turn or an image to the tokenizer.
         text = neutralise(answer.text)
         response = ToolResponse(text=text, **({"image": answer.images} if answer.images else {}))
         figures = {"ok": answer.failure is None, "error": answer.failure, **answer.metrics}
@@ -147,11 +161,15 @@ class AgentTool(BaseTool):
 
 
 def failure_kind(error: BaseException) -> str:
-    """One word for metrics: the kind of a `ToolInfrastructureError`, else "timeout" (not ours, which is "deadline"),
-    "os", "memory", "cancelled", and "bug" for what no tool should raise.
+    """Return one word for the metrics.
+
+    A ``ToolInfrastructureError`` names its own kind. Other errors map to ``"timeout"`` (an error of the tool's own
+    code; the deadline of the call is ``"deadline"``), ``"os"``, ``"memory"``, ``"cancelled"``, or ``"bug"`` for
+    anything else.
     """
     if isinstance(error, ToolInfrastructureError):
         return error.kind
-    kinds = {TimeoutError: "timeout", OSError: "os", MemoryError: "memory"}  # the first one is an OSError, too
+    # TimeoutError is a subclass of OSError and must be tested first.
+    kinds = {TimeoutError: "timeout", OSError: "os", MemoryError: "memory"}
     kinds[asyncio.CancelledError] = "cancelled"
     return next((kind for error_type, kind in kinds.items() if isinstance(error, error_type)), "bug")

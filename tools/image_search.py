@@ -1,8 +1,8 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""`image_search`: find images like one of the conversation, through an HTTP API of yours or in a folder of pictures.
+"""Find images like one of the conversation: ``image_search``, through an HTTP API or in a directory of images.
 
-What a service returns is not trusted: titles lose control tokens, pictures are decoded with limits.
+The service is not trusted: titles lose control tokens, and images are decoded with limits.
 """
 
 from __future__ import annotations
@@ -29,41 +29,42 @@ from verl_ext.service.options import Check, SearchOptions, address, check_cache
 from verl_ext.service.text import CUT_MARK, neutralise, one_line
 from verl_ext.tool_calls import BadArgument, ToolInfrastructureError
 
-THUMBNAIL_TIMEOUT_S = 10.0  # a slow host of pictures costs its picture, not the call
+THUMBNAIL_TIMEOUT_S = 10.0  # A slow image host costs its image, not the call.
 NO_RESULTS = "No matching images were found."
 NO_PIXELS = "cannot show more: no pixels are left. Answer from what you have seen."
 
 
 class ImageSearchOptions(SearchOptions):
-    """Where to search. Sizes in pixels."""
+    """Choose where to search. Sizes are in pixels."""
 
     backend: Literal["http", "offline"] = "http"
     max_results: int = pydantic.Field(5, ge=1, le=10)
     max_pixels: int = pydantic.Field(65_536, ge=MIN_PIXELS)
     """Area of one thumbnail."""
     max_pixels_per_trajectory: int | None = pydantic.Field(None, ge=MIN_PIXELS)
-    """Area of all images that tools have returned in one trajectory, see image_zoom_in. None: no limit."""
+    """Area of all images that tools have returned in one trajectory, see ``image_zoom_in``. None sets no limit."""
     max_title_chars: int = pydantic.Field(200, ge=8)
     url: str | None = None
-    """For backend http: POST of {"image": base64, "max_results": n}."""
+    """URL for backend ``http``, which receives a POST of ``{"image": base64, "max_results": n}``."""
     api_key_env: str | None = pydantic.Field(None, min_length=1)
-    """Environment variable with a key, sent as `Authorization: Bearer`. None: no key."""
+    """Environment variable with a key, sent as ``Authorization: Bearer``. None sends no key."""
     upload_format: Literal["jpeg", "png"] = "jpeg"
     upload_max_pixels: int = pydantic.Field(1_048_576, ge=MIN_PIXELS)
-    """Larger images are sent smaller."""
+    """Area of an uploaded image. Larger images are scaled down."""
     results_field: str = pydantic.Field("results", min_length=1)
-    """Fields of the answer; dots lead into objects ("data.items")."""
+    """Field of the answer that holds the results. A dot leads into an object (``data.items``)."""
     title_field: str = pydantic.Field("title", min_length=1)
+    """Field of a result that holds the title."""
     thumbnail_field: str = pydantic.Field("image", min_length=1)
-    """Of a result: the picture as base64 or `data:` address."""
+    """Field of a result that holds the image as base64 or as a ``data:`` URL."""
     thumbnail_url_field: str = pydantic.Field("image_url", min_length=1)
-    """Of a result: the picture's address, where `thumbnail_field` is missing."""
+    """Field of a result that holds the image's URL. It is used where ``thumbnail_field`` is missing."""
     folder: str | None = pydantic.Field(None, min_length=1)
-    """For backend offline: pictures, subfolders included."""
+    """Directory of images for backend ``offline``, subdirectories included."""
     titles: str | None = pydantic.Field(None, min_length=1)
-    """JSON lines or CSV with `file` and `title`. None: file names."""
+    """JSON lines or CSV with ``file`` and ``title``. None uses the file names."""
     index_dir: str | None = pydantic.Field(None, min_length=1)
-    """Folder for the pictures' hashes. None: `folder`."""
+    """Directory for the hashes of the images. None uses ``folder``."""
     max_distance: int = pydantic.Field(12, ge=0, le=HASH_BITS)
     """Bits of 64 by which the perceptual hashes of a match may differ."""
 
@@ -91,10 +92,10 @@ class ImageSearchOptions(SearchOptions):
 class ImageSearchTool(AgentTool):
     """Search with an earlier image and return titles and thumbnails, which become images of the conversation.
 
-    `create_kwargs={"images": [...]}` serves prompts whose messages hold no image.
+    ``create_kwargs={"images": [...]}`` serves prompts whose messages hold no image.
 
     Raises:
-        ValueError: at start, without an address, key, recorded cache or folder of pictures.
+        ValueError: at start, without a URL, key, recorded cache or directory of images.
     """
 
     Options = ImageSearchOptions
@@ -120,15 +121,17 @@ class ImageSearchTool(AgentTool):
         """Search.
 
         Args:
-            parameters: `img_idx`, counted from 0 over all images of the conversation so far.
+            parameters: ``img_idx``, counted from 0 over all images of the conversation so far.
+            agent_data: verl's trajectory.
+            create_kwargs: see the class.
 
         Returns:
-            A line for each result and the thumbnails, with metrics `results`, `image_index` (of the first thumbnail)
-            and `thumbnails_missing`. A thumbnail that cannot be had leaves its title. Calls that run side by side in
+            A line for each result and the thumbnails, with metrics ``results``, ``image_index`` (of the first
+            thumbnail) and ``thumbnails_missing``. If a thumbnail is unavailable, its title remains. Concurrent calls of
             one turn count from the same images and announce the same indices.
 
         Raises:
-            BadArgument: the argument that is wrong, or no pixels are left.
+            BadArgument: an argument is wrong, or no pixels are left.
             ToolInfrastructureError: the service, the cache, the rate limit or the image itself failed.
         """
         started = time.monotonic()
@@ -146,7 +149,7 @@ class ImageSearchTool(AgentTool):
                 results = await self._search(image, started)
             thumbnails = await asyncio.to_thread(self._thumbnails, [source for _, source in results], reserved)
             shown = [thumbnail for thumbnail in thumbnails if thumbnail is not None]
-        finally:  # what was not needed goes back
+        finally:  # Return the pixels that were not needed.
             promise_pixels(agent_data, sum(i.width * i.height for i in shown) - reserved)
         if not results:
             return Answer(NO_RESULTS, metrics={"results": 0})
@@ -163,7 +166,7 @@ class ImageSearchTool(AgentTool):
         return Answer("\n".join(lines), shown, truncated=truncated, metrics=figures)
 
     def _reserve(self, agent_data: Any) -> int:
-        """The area this call's thumbnails may have together; other calls of the turn count it as used meanwhile."""
+        """Reserve the area for this call's thumbnails. Concurrent calls of the turn count it as used."""
         area = self.options.max_results * self.options.max_pixels
         budget = self.options.max_pixels_per_trajectory
         if budget is not None:
@@ -174,11 +177,14 @@ class ImageSearchTool(AgentTool):
         return area
 
     def _thumbnails(self, sources: list[Any], area: int) -> list[Image.Image | None]:
-        """Decoded and resized within `area` pixels together, None where there is none to show."""
+        """Decode and resize the thumbnails within ``area`` pixels together.
+
+        Return None for each one that cannot be shown.
+        """
         thumbnails: list[Image.Image | None] = []
         for number, source in enumerate(sources):
             limit = min(self.options.max_pixels, area // (len(sources) - number))
-            limit = limit if limit >= MIN_PIXELS else min(area, MIN_PIXELS)  # the first ones rather than none
+            limit = limit if limit >= MIN_PIXELS else min(area, MIN_PIXELS)  # Show the first results rather than none.
             image = None if source is None or limit < MIN_PIXELS else open_picture(source)
             thumbnail = None if image is None else thumbnail_of(image, limit)
             area -= 0 if thumbnail is None else thumbnail.width * thumbnail.height
@@ -199,7 +205,7 @@ class ImageSearchTool(AgentTool):
         body = await self._cache.answer("http", request, lambda: self._ask(image, left))
         try:
             results = self._parse(body)[: options.max_results]
-        except ValueError as error:  # recorded with other names of fields
+        except ValueError as error:  # The answer was recorded with other field names.
             raise ToolInfrastructureError(f"{self.name}: cache {options.cache}: {error}", "cache") from None
         left = min(THUMBNAIL_TIMEOUT_S, options.budget_s - (time.monotonic() - started))
         thumbnails = await asyncio.gather(*(self._fetch(inline, url, left) for _, inline, url in results))
@@ -232,10 +238,10 @@ class ImageSearchTool(AgentTool):
         return base64.b64encode(buffer.getvalue()).decode()
 
     def _parse(self, body: bytes) -> list[tuple[str, str | None, str | None]]:
-        """Title, picture as base64 and address of a picture, of each result.
+        """Return the title, the image as base64 and the image's URL of each result.
 
         Raises:
-            ValueError: the answer is not of this form.
+            ValueError: the answer does not have this form.
         """
         options = self.options
         try:
@@ -252,7 +258,7 @@ class ImageSearchTool(AgentTool):
         return [(title or "", inline or None, url or None) for title, inline, url in found]
 
     async def _fetch(self, inline: str | None, url: str | None, deadline_s: float) -> BytesIO | None:
-        """A thumbnail's file; None if it cannot be had, which is no reason to lose the whole answer."""
+        """Return a thumbnail's file, or None if it is unavailable. A missing thumbnail does not fail the call."""
         if inline is not None:
             data = inline.partition("base64,")[2] if inline.startswith("data:") else inline
             try:
@@ -281,10 +287,10 @@ class ImageSearchTool(AgentTool):
         except ToolInfrastructureError:
             if self.options.cache_mode != "record":
                 raise
-            return b""  # recorded, so that the replay shows what this run has shown
+            return b""  # Record the failure, so that the replay shows the same as this run.
 
     def check(self) -> list[Check]:
-        """The address, the key, the cache or the folder; asks nobody."""
+        """Report the URL, the key, the cache or the directory. Send no request."""
         options = self.options
         if self._index is not None:
             skipped = f", {self._index.skipped} cannot be read" if self._index.skipped else ""

@@ -1,10 +1,9 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""`image_zoom_in`: show the model a region of one of the images it has seen, at full resolution.
+"""Show the model a region of an image that it has seen, at full resolution: ``image_zoom_in``.
 
-The crop comes from the original image as the conversation holds it, not from the copy that was shrunk for the model:
-enlarging that one would only magnify blur. A mistake of the model gets a short text that names the argument; broken
-data on our side raises `ToolInfrastructureError`.
+The crop comes from the original image of the conversation. The copy that was shrunk for the model would only be
+magnified blur.
 """
 
 import asyncio
@@ -16,35 +15,40 @@ from PIL import Image
 
 from tools.base import AgentTool, Answer
 from tools.images import (
+    MAX_ASPECT_RATIO,
     check_index,
     conversation_images,
     finite_number,
     image_size,
     open_image,
     promise_pixels,
+    smart_resize,
     tool_pixels,
 )
 from verl_ext.service.options import Options
 from verl_ext.tool_calls import BadArgument
 
-SCALE = 1000  # bbox_2d is relative, from 0 to SCALE
-MAX_ASPECT_RATIO = 200  # beyond it Qwen's image processors refuse an image
+SCALE = 1000  # Coordinates of bbox_2d are relative, from 0 to SCALE.
 MAX_LABEL_CHARS = 1000
 
 
 class ZoomOptions(Options):
-    """Sizes in pixels. The upper limits are strict, the lower one is met as far as whole multiples allow."""
+    """Define sizes in pixels.
+
+    The upper limits are strict. The lower limit is met as far as multiples of ``factor`` allow.
+    """
 
     min_side: int = pydantic.Field(32, ge=1)
-    """Smaller regions are grown around their centre."""
+    """Side of the smallest region. Smaller regions are grown around their centre."""
     factor: int = pydantic.Field(32, ge=1)
-    """Sides of the result are multiples of it: patch size times merge size."""
+    """Sides of the result are multiples of it (patch size times merge size)."""
     min_pixels: int = pydantic.Field(65_536, ge=1)
+    """Area of the smallest result."""
     max_pixels: int = pydantic.Field(8_294_400, ge=1)
-    """Area of the result."""
+    """Area of the largest result."""
     max_pixels_per_trajectory: int | None = pydantic.Field(None, ge=1)
-    """Area of all images that tools have returned in one trajectory. When little is left results get smaller, when not
-    even `min_pixels` are left the model is told to answer from what it has seen. None: no limit."""
+    """Area of all images that tools have returned in one trajectory. Results get smaller as it runs out. If fewer than
+    ``min_pixels`` are left, the model is told to answer from what it has seen. None sets no limit."""
 
     @pydantic.model_validator(mode="after")
     def _consistent(self):
@@ -66,7 +70,7 @@ class ZoomOptions(Options):
 class ImageZoomInTool(AgentTool):
     """Crop a region of an earlier image and return it as a new image of the conversation.
 
-    `create_kwargs={"images": [...]}` serves prompts whose messages hold no image.
+    ``create_kwargs={"images": [...]}`` serves prompts whose messages hold no image.
     """
 
     Options = ZoomOptions
@@ -75,18 +79,18 @@ class ImageZoomInTool(AgentTool):
         """Crop and resize, in a thread.
 
         Args:
-            parameters: `bbox_2d` [x1, y1, x2, y2] relative from 0 to 1000, clamped if at least partly inside; `label`,
-                which names the region for the reader of a trajectory; `img_idx`, counted from 0 over all images of
-                the conversation so far, those that tools returned included.
+            parameters: ``bbox_2d`` [x1, y1, x2, y2], relative from 0 to 1000 and clamped if it is at least partly
+                inside; ``label``, which names the region for the reader of a trajectory; ``img_idx``, counted from 0
+                over all images of the conversation so far, including those that tools returned.
             agent_data: verl's trajectory.
             create_kwargs: see the class.
 
         Returns:
-            The region and a line that says which it is, with metrics `image_index`, `width`, `height` of the new image.
-            Calls that run side by side in one turn count from the same images and announce the same index.
+            The region and a line that names it, with metrics ``image_index``, ``width`` and ``height`` of the new
+            image. Concurrent calls of one turn count from the same images and announce the same index.
 
         Raises:
-            BadArgument: the argument that is wrong.
+            BadArgument: an argument is wrong.
             ToolInfrastructureError: the image itself cannot be read.
         """
         images = conversation_images(agent_data, create_kwargs.get("images"))
@@ -102,7 +106,7 @@ class ImageZoomInTool(AgentTool):
         )
 
     def _pixels_left(self, agent_data: Any) -> int:
-        """The area this call's image may have."""
+        """Return the area that this call's image may have."""
         budget = self.options.max_pixels_per_trajectory
         if budget is None:
             return self.options.max_pixels
@@ -114,7 +118,7 @@ class ImageZoomInTool(AgentTool):
     def _plan(
         self, source: Any, box: tuple[float, float, float, float], max_pixels: int
     ) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
-        """The region in pixels of the original, and the size of the result; decodes nothing."""
+        """Compute the region in pixels of the original, and the size of the result. Decode nothing."""
         image_width, image_height = image_size(source)
         left, right = _pixels(box[0], box[2], image_width, self.options.min_side)
         top, bottom = _pixels(box[1], box[3], image_height, self.options.min_side)
@@ -133,11 +137,11 @@ def _zoom(source: Any, region: tuple[int, int, int, int], size: tuple[int, int])
 
 
 def parse_arguments(parameters: dict[str, Any], num_images: int) -> tuple[tuple[float, float, float, float], int]:
-    """Check what the model sent; the reply never repeats it, so it stays short.
+    """Check the arguments that the model sent. The error never repeats them, so it stays short.
 
     Args:
         parameters: the call's arguments.
-        num_images: images in the conversation so far.
+        num_images: number of images in the conversation so far.
 
     Returns:
         The box, clamped to 0..1000, and the index of the image.
@@ -165,33 +169,11 @@ def _parse_box(value: Any) -> tuple[float, float, float, float]:
 
 
 def _pixels(low: float, high: float, length: int, min_side: int) -> tuple[int, int]:
-    """Relative to pixel range [low, high) of a side: whole pixels that cover it, at least `min_side` if there are."""
+    """Convert a relative range to pixels [low, high) of a side.
+
+    The pixels cover the range. They are at least ``min_side`` if the side is that long.
+    """
     first, last = math.floor(low * length / SCALE), math.ceil(high * length / SCALE)
     side = min(max(last - first, min_side), length)
     first = min(max((first + last - side) // 2, 0), length - side)
     return first, first + side
-
-
-def smart_resize(width: int, height: int, factor: int, min_pixels: int, max_pixels: int) -> tuple[int, int]:
-    """Size in pixels, multiples of `factor`, nearest to the shape of (width, height) within the limits of area.
-
-    The rule of `qwen_vl_utils.smart_resize`, which rounds the sides and scales down or up only if the area is outside
-    of its limits. Its results differ where they would leave the contract: there a thin region can get a side of 0 or
-    exceed `max_pixels`, and so can any region when both limits are close. Here `max_pixels` always holds.
-    """
-
-    def multiples(scale: float, rounding) -> tuple[int, int]:
-        # The small shift keeps a side that is a multiple but for floating point from gaining or losing a whole factor.
-        shift = {math.ceil: -1e-6, math.floor: 1e-6}.get(rounding, 0.0)
-        sides = (max(factor, rounding(side * scale / factor + shift) * factor) for side in (width, height))
-        return tuple(sides)
-
-    size = multiples(1.0, round)
-    if size[0] * size[1] < min_pixels:
-        size = multiples(math.sqrt(min_pixels / (width * height)), math.ceil)
-    if size[0] * size[1] > max_pixels:
-        size = multiples(math.sqrt(max_pixels / (width * height)), math.floor)
-    # Rounding can make a thin region thinner or keep its short side up; only the long side can still give way.
-    short = min(size)
-    longest = min(max_pixels // short, short * MAX_ASPECT_RATIO) // factor * factor
-    return min(size[0], longest), min(size[1], longest)

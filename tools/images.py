@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The images of a conversation, as the model counts them, and how to read them."""
+"""Read the images of a conversation, count them as the model does, and compute sizes that image processors accept."""
 
 from __future__ import annotations
 
@@ -17,18 +17,21 @@ from PIL import Image
 
 from verl_ext.tool_calls import BadArgument, ToolInfrastructureError
 
-# The sessions of one question share the images of its prompt, and two threads must not decode one lazy image at once.
+MAX_ASPECT_RATIO = 200  # Qwen's image processors refuse a longer image.
+
+# Sessions of one question share the images of its prompt. Two threads must not decode one lazy image at once.
 _load_lock = threading.Lock()
 
 
 def conversation_images(agent_data: Any, given_images: list | None = None) -> list:
-    """Original images of a conversation, in the order in which the model saw them.
+    """Return the original images of a conversation, in the order in which the model saw them.
 
-    They are taken from `agent_data.messages`. If the prompt's messages hold none, `given_images` stand for the
-    prompt's images; without those `agent_data.image_data` is used, where the prompt's images are already resized.
+    The images are taken from ``agent_data.messages``. If the prompt's messages hold none, ``given_images`` stand for
+    the prompt's images. Without those, ``agent_data.image_data`` is used, where the prompt's images are already
+    resized.
 
     Returns:
-        Whatever holds each image: a PIL image, a path, bytes or a dict with one of them; see `open_image`.
+        What holds each image: a PIL image, a path, bytes or a dict with one of them, see ``open_image``.
     """
     found = list(_walk(getattr(agent_data, "messages", None) or []))
     if any(role != "tool" for role, _ in found):
@@ -42,9 +45,9 @@ def conversation_images(agent_data: Any, given_images: list | None = None) -> li
 
 
 def tool_pixels(agent_data: Any) -> int:
-    """Area of all images that tools have returned in this conversation, in pixels.
+    """Return the area in pixels of all images that tools have returned in this conversation.
 
-    Counted from the messages, so it is right at a fork, too; calls of the turn under way count as promised.
+    It is counted from the messages, so it is right at a fork, too. Calls of the current turn count as promised.
     """
     messages = getattr(agent_data, "messages", None) or []
     sizes = [image_size(image) for role, image in _walk(messages) if role == "tool"]
@@ -52,14 +55,14 @@ def tool_pixels(agent_data: Any) -> int:
 
 
 def promise_pixels(agent_data: Any, pixels: int) -> None:
-    """Count an image that a call is about to return: calls side by side in one turn see the same messages."""
+    """Count an image that a call is about to return, because concurrent calls of one turn see the same messages."""
     if agent_data is not None:
         num_messages = len(getattr(agent_data, "messages", None) or [])
         agent_data.promised_pixels = num_messages, _promised(agent_data, num_messages) + pixels
 
 
 def _promised(agent_data: Any, num_messages: int) -> int:
-    """What was promised since the last message; before it, the messages themselves tell."""
+    """Return the area promised since the last message. Earlier promises have become messages."""
     since, pixels = getattr(agent_data, "promised_pixels", (num_messages, 0))
     return pixels if since == num_messages else 0
 
@@ -75,17 +78,17 @@ def _walk(messages: Any) -> Iterator[tuple[str, Any]]:
 
 
 def open_image(source: Any) -> Image.Image:
-    """Open and decode an image as RGB, RGBA on white: the pixels that `qwen_vl_utils` shows to the model.
+    """Open and decode an image as RGB, with RGBA on white: the pixels that ``qwen_vl_utils`` shows to the model.
 
-    An orientation in EXIF data is left alone: verl ignores it too, and a turned image would put the model's box on
-    another place than the one it saw.
+    The orientation in EXIF data is ignored, as verl does. In a turned image, the model's box would select another
+    place.
 
     Args:
-        source: PIL image, path (also `file://`), `data:` address, bytes, or a dict with one of these under "bytes",
-            "image", "path" or "image_url". Bytes come first: a dict's PIL image is shared between sessions.
+        source: PIL image, path (also ``file://``), ``data:`` URL, bytes, or a dict with one of these under ``bytes``,
+            ``image``, ``path`` or ``image_url``. Bytes take precedence, because sessions share a dict's PIL image.
 
     Raises:
-        ToolInfrastructureError: it cannot be read.
+        ToolInfrastructureError: the image cannot be read.
     """
     with _reading():
         image = _find(source)
@@ -99,10 +102,10 @@ def open_image(source: Any) -> Image.Image:
 
 
 def image_size(source: Any) -> tuple[int, int]:
-    """Width and height in pixels, read from the file's header alone.
+    """Return width and height in pixels, read from the file's header alone.
 
     Raises:
-        ToolInfrastructureError: it cannot be read.
+        ToolInfrastructureError: the image cannot be read.
     """
     with _reading():
         return _find(source).size
@@ -114,7 +117,7 @@ def _reading() -> Iterator[None]:
         yield
     except ToolInfrastructureError:
         raise
-    except Exception as error:  # decoders raise all sorts of errors, and none of them is the model's fault
+    except Exception as error:  # Decoders raise many kinds of errors. The model caused none of them.
         raise ToolInfrastructureError(
             f"cannot read an image: {type(error).__name__}: {error}"[:300], "image"
         ) from error
@@ -139,16 +142,16 @@ SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "MPO": ".jpg", "WEBP": ".webp", "GIF"
 
 
 def encoded_image(source: Any) -> tuple[str, bytes]:
-    """An image as a file: its suffix and its bytes, those it came in where there are any.
+    """Return an image as a file: its suffix and its bytes. The original bytes are used where they exist.
 
     Raises:
-        ToolInfrastructureError: it cannot be read.
+        ToolInfrastructureError: the image cannot be read.
     """
     with _reading():
         image = _find(source)
         file = getattr(image, "fp", None)
         if file is not None and image.format in SUFFIXES and image is not source:
-            with _load_lock:  # a dict's PIL image is shared, and may be decoded from this file right now
+            with _load_lock:  # Another thread may decode a dict's shared PIL image from this file right now.
                 position = file.tell()
                 file.seek(0)
                 data = file.read()
@@ -160,10 +163,10 @@ def encoded_image(source: Any) -> tuple[str, bytes]:
 
 
 def check_index(value: Any, num_images: int, argument: str = "img_idx") -> int:
-    """An index into the conversation's images, as the model wrote it.
+    """Return an index into the conversation's images, as the model wrote it.
 
     Raises:
-        BadArgument: says which indices there are.
+        BadArgument: names the valid indices.
     """
     if num_images == 0:
         raise BadArgument(argument, "has nothing to point at: there is no image in this conversation.")
@@ -175,11 +178,38 @@ def check_index(value: Any, num_images: int, argument: str = "img_idx") -> int:
 
 
 def finite_number(value: Any) -> float | None:
-    """A JSON number as a float, None for everything else: text, true, NaN, an integer beyond all floats."""
+    """Return a JSON number as a float, or None for anything else: text, true, NaN, an integer beyond all floats."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
         number = float(value)
-    except OverflowError:  # JSON has integers of any length
+    except OverflowError:  # JSON integers have no size limit.
         return None
     return number if math.isfinite(number) else None
+
+
+def smart_resize(width: int, height: int, factor: int, min_pixels: int, max_pixels: int) -> tuple[int, int]:
+    """Return a size in pixels near the shape of (width, height), within the limits of area.
+
+    Both sides are multiples of ``factor``. The rule is that of ``qwen_vl_utils.smart_resize``: round the sides, and
+    scale down or up only if the area is outside its limits. That function is not used, because its results can break
+    the limits: a thin region can get a side of 0 or exceed ``max_pixels``, and so can any region if both limits are
+    close. Here ``max_pixels`` always holds.
+    """
+
+    def multiples(scale: float, rounding) -> tuple[int, int]:
+        # Floating point may shift a side that is an exact multiple. The tolerance prevents a gain or loss of one
+        # factor.
+        shift = {math.ceil: -1e-6, math.floor: 1e-6}.get(rounding, 0.0)
+        sides = (max(factor, rounding(side * scale / factor + shift) * factor) for side in (width, height))
+        return tuple(sides)
+
+    size = multiples(1.0, round)
+    if size[0] * size[1] < min_pixels:
+        size = multiples(math.sqrt(min_pixels / (width * height)), math.ceil)
+    if size[0] * size[1] > max_pixels:
+        size = multiples(math.sqrt(max_pixels / (width * height)), math.floor)
+    # Rounding can make a thin region thinner or keep its short side too long. Only the long side can still be reduced.
+    short = min(size)
+    longest = min(max_pixels // short, short * MAX_ASPECT_RATIO) // factor * factor
+    return min(size[0], longest), min(size[1], longest)

@@ -1,41 +1,89 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""`python`: a notebook for the length of one trajectory, in a jail.
+"""Offer a notebook for the length of one trajectory, in a jail: ``python``.
 
-The interpreter keeps its variables from call to call, sees the conversation's images, and hands back what was printed,
-the value of the last line, a short traceback, and every figure or image that was made. Code of the model that fails,
-takes too long or ends its interpreter gets a text; a sandbox of ours that fails raises `ToolInfrastructureError`.
+The interpreter keeps its variables from call to call and sees the conversation's images. It returns what was printed,
+the value of the last line, a short traceback, and every figure or image that was made. If the model's code fails, takes
+too long or ends its interpreter, the model receives a text. If the sandbox itself fails, the tool raises
+``ToolInfrastructureError``.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Literal
 
+import pydantic
 from PIL import Image
 
 from tools.base import AgentTool, Answer
-from tools.image_zoom_in import MAX_ASPECT_RATIO, smart_resize
-from tools.images import conversation_images, promise_pixels, tool_pixels
+from tools.fusion import FusionBackend
+from tools.images import (
+    MAX_ASPECT_RATIO,
+    conversation_images,
+    encoded_image,
+    promise_pixels,
+    smart_resize,
+    tool_pixels,
+)
 from tools.sandbox.backends import Backend, LocalBackend
-from tools.sandbox.fusion import FusionBackend
+from tools.sandbox.errors import SandboxError
 from tools.sandbox.jail import IsolationError, bubblewrap_version, find_bubblewrap
-from tools.sandbox.options import PythonOptions
+from tools.sandbox.options import SandboxOptions
 from tools.sandbox.pool import Pool
 from tools.sandbox.runtime import PackageMissing, package_files
-from tools.sandbox.session import CellResult, PastCell
+from tools.sandbox.session import GRACE_SECONDS, CellResult, PastCell
 from tools.sandbox.syscalls import SeccompMissing, compile_filter
 from tools.trajectory_state import PerTrajectory
 from verl_ext.service.http import HttpClient
-from verl_ext.service.options import Check
+from verl_ext.service.options import Check, Options
 from verl_ext.tool_calls import BadArgument, ToolInfrastructureError, past_calls
+
+HOW_ELSE = (
+    "run_scripts/install_sandbox.sh installs bubblewrap and libseccomp; `backend: sandbox_fusion` uses a remote sandbox"
+)
+
+
+class PythonOptions(SandboxOptions, Options):
+    """Choose where code runs and limit what it may use. Sizes in MiB apply to one trajectory's interpreter."""
+
+    backend: Literal["local", "sandbox_fusion"] = "local"
+    timeout_s: float = pydantic.Field(120.0, gt=0, allow_inf_nan=False)
+    """Seconds for one call. A call that takes longer is an infrastructure failure."""
+    max_concurrency: int = pydantic.Field(8, ge=1)
+    """Calls that run concurrently in one agent-loop worker."""
+    max_code_chars: int = pydantic.Field(50_000, ge=1)
+    """Characters of the code that the model may send."""
+    factor: int = pydantic.Field(32, ge=1)
+    """Sides of a returned image are multiples of it."""
+    min_pixels: int = pydantic.Field(1024, ge=1)
+    """Area of the smallest image that is returned."""
+    max_pixels_per_trajectory: int | None = pydantic.Field(None, ge=1)
+    """Area of all images that tools have returned in one trajectory. Beyond it, further images are counted only."""
+    url: str | None = None
+    """URL of a SandboxFusion server, for ``backend: sandbox_fusion``."""
+
+    @pydantic.model_validator(mode="after")
+    def _consistent(self):
+        if self.timeout_s < 2 * self.code_timeout_s + GRACE_SECONDS:
+            raise ValueError(
+                f"timeout_s ({self.timeout_s:g}), which ends in an infrastructure failure, must be at least twice "
+                f"code_timeout_s ({self.code_timeout_s:g}) plus {GRACE_SECONDS:g}"
+            )
+        if self.max_pixels < max(self.min_pixels, self.factor**2):
+            raise ValueError(f"max_pixels ({self.max_pixels}) must be at least min_pixels and factor * factor")
+        if self.backend == "sandbox_fusion" and not self.url:
+            raise ValueError("url: backend sandbox_fusion needs the server's URL, such as http://host:8080")
+        if self.url and not self.url.startswith(("http://", "https://")):
+            raise ValueError("url must start with http:// or https://")
+        return self
 
 
 class PythonTool(AgentTool):
     """Run code in the trajectory's own interpreter.
 
     Raises:
-        ValueError: at start, if code could not be run in isolation here; the message says what to install or allow.
+        ValueError: at start, if code cannot be isolated on this machine. The message says what to install or allow.
     """
 
     Options = PythonOptions
@@ -45,7 +93,8 @@ class PythonTool(AgentTool):
         checks = self._prerequisites()
         if bad := [check.detail for check in checks if not check.ready]:
             raise ValueError(f"{self.name}: {'; '.join(bad)}")
-        print(f"{self.name}: " + "; ".join(f"{check.what}: {check.detail}" for check in checks))  # as verl its schema
+        # verl prints the schema in the same way.
+        print(f"{self.name}: " + "; ".join(f"{check.what}: {check.detail}" for check in checks))
         self._client = HttpClient(
             self.name,
             attempts=3,
@@ -57,16 +106,19 @@ class PythonTool(AgentTool):
 
     def _start(self) -> Backend:
         if self.options.backend == "sandbox_fusion":
-            return FusionBackend(self.options, self._client)
-        return LocalBackend(self.options)
+            return FusionBackend(self.options, self._client, self.options.url, 0.95 * self.options.timeout_s)
+        return LocalBackend(self.options, encoded_image)
 
     @property
     def max_answer_chars(self) -> int:
-        """See `AgentTool`: the output, and a line for each image and each remark."""
+        """Return the length of the output plus a line for each image and each remark."""
         return self.options.max_output_chars + 200 * (self.options.max_images + 5)
 
     def check(self) -> list[Check]:
-        """Whether code can be run in isolation here: builds the sandbox and probes its walls; some seconds."""
+        """Report whether code can be isolated on this machine.
+
+        Build the sandbox and probe its walls, which takes some seconds.
+        """
         checks = self._prerequisites()
         local = self.options.backend == "local" and self.options.isolation != "none"
         if not local or not all(check.ready for check in checks):
@@ -75,15 +127,15 @@ class PythonTool(AgentTool):
         try:
             pool.start()
         except IsolationError:
-            pass  # the walls below say it
-        except ToolInfrastructureError as error:
+            pass  # The walls below report it.
+        except SandboxError as error:
             return [*checks, Check("sandbox", False, str(error))]
         finally:
             pool.close()
         return checks + [Check(f"wall: {wall.name}", wall.stands, wall.detail or wall.rests_on) for wall in pool.checks]
 
     def _prerequisites(self) -> list[Check]:
-        """What must be installed; starts nothing that stays."""
+        """Report what must be installed. Start no process that stays."""
         if self.options.backend == "sandbox_fusion":
             return [Check("SandboxFusion", True, f"{self.options.url} (not asked)")]
         checks = []
@@ -91,11 +143,13 @@ class PythonTool(AgentTool):
         def tried(what: str, function, said) -> None:
             try:
                 checks.append(Check(what, True, said(function())))
-            except (IsolationError, SeccompMissing, PackageMissing) as error:
+            except PackageMissing as error:
                 checks.append(Check(what, False, str(error)))
+            except (IsolationError, SeccompMissing) as error:
+                checks.append(Check(what, False, f"{error}; {HOW_ELSE}"))
 
         if self.options.isolation == "none":
-            checks.append(Check("isolation", True, "NONE: code of the model can do what you can"))
+            checks.append(Check("isolation", True, "NONE: the model's code has all your rights"))
         else:
             tried("isolation", find_bubblewrap, lambda path: f"{bubblewrap_version()} at {path}")
             tried("system-call filter", compile_filter, lambda program: f"{len(program) // 8} instructions")
@@ -107,16 +161,16 @@ class PythonTool(AgentTool):
         """Run one cell.
 
         Args:
-            parameters: `code`. `images[i]` (PIL) and `image_paths[i]` are the conversation's images, as the model
-                counts them, those that tools returned included.
-            agent_data: verl's trajectory: its calls so far share one namespace. Without it every call has its own.
-            create_kwargs: `images` serves prompts whose messages hold no image.
+            parameters: ``code``. In it, ``images[i]`` (PIL) and ``image_paths[i]`` are the conversation's images as the
+                model counts them, including those that tools returned.
+            agent_data: verl's trajectory. Its calls share one namespace. Without it every call has its own.
+            create_kwargs: ``images`` serves prompts whose messages hold no image.
 
         Returns:
             The text and the images, each announced with its index in the conversation.
 
         Raises:
-            BadArgument: `code` is missing, no text, empty or too long.
+            BadArgument: ``code`` is missing, not text, empty or too long.
             ToolInfrastructureError: the sandbox failed.
         """
         code = parse_code(parameters.get("code"), self.options.max_code_chars)
@@ -129,19 +183,21 @@ class PythonTool(AgentTool):
                 earlier = [] if past.lost_state else [*earlier, cell]
         try:
             result = await notebook.run(code, earlier, images)
+        except SandboxError as error:
+            raise ToolInfrastructureError(str(error), error.kind) from error
         finally:
             if agent_data is None:
                 notebook.close()
         if self.options.max_pixels_per_trajectory is None:
             unlimited = self.options.max_pixels * self.options.max_images
             return await asyncio.to_thread(self._answer, result, len(images), unlimited)
-        # nothing in between: other calls of this turn share the budget
+        # No await may come between these lines, because other calls of this turn share the budget.
         answer = self._answer(result, len(images), self.options.max_pixels_per_trajectory - tool_pixels(agent_data))
         promise_pixels(agent_data, sum(image.width * image.height for image in answer.images))
         return answer
 
     def _answer(self, result: CellResult, num_images: int, pixels_left: int) -> Answer:
-        """Text and images for the model."""
+        """Build the text and the images for the model."""
         text, images, notes = [], [], []
         limit, truncated = self.options.max_output_chars, result.dropped > 0
         seconds = f"{self.options.code_timeout_s:g} s"
@@ -186,7 +242,7 @@ class PythonTool(AgentTool):
         )
 
     def _fitted(self, image: Image.Image, pixels_left: int) -> Image.Image | None:
-        """The image in a size that the model's processor takes, or None."""
+        """Return the image in a size that the model's processor accepts, or None."""
         sides = sorted(image.size)
         smallest = max(self.options.min_pixels, self.options.factor**2)
         if sides[1] > MAX_ASPECT_RATIO * sides[0] or pixels_left < smallest:
@@ -197,7 +253,7 @@ class PythonTool(AgentTool):
 
 
 def _failure(result: CellResult) -> str | None:
-    """What the model's code did wrong, in one word."""
+    """Return one word for what the model's code did wrong, or None."""
     if result.ended == "died":
         return "died"
     if result.timed_out:
@@ -208,7 +264,7 @@ def _failure(result: CellResult) -> str | None:
 
 
 def parse_code(value: Any, max_chars: int) -> str:
-    """Check what the model sent as `code`.
+    """Check the ``code`` that the model sent.
 
     Raises:
         BadArgument: says what is allowed.

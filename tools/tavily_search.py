@@ -1,8 +1,9 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""`tavily-search`: search the web through Tavily's API, or a corpus of your own with BM25.
+"""Search the web through Tavily's API, or your own corpus with BM25: ``tavily-search``.
 
-Needs a key in the environment (TAVILY_API_KEY), recorded answers (`cache`, `cache_mode: replay`), or a `corpus`.
+The tool needs a key in the environment (TAVILY_API_KEY), recorded answers (``cache``, ``cache_mode: replay``), or a
+``corpus``.
 """
 
 from __future__ import annotations
@@ -27,27 +28,28 @@ NO_RESULTS = "No results were found."
 
 
 class TavilyOptions(SearchOptions):
-    """Where to search, and how much of it the model gets to see."""
+    """Choose where to search, and how much of the results the model sees."""
 
     backend: Literal["tavily", "bm25"] = "tavily"
     base_url: str = "https://api.tavily.com"
-    """Without the path `/search`: Tavily, or a proxy that speaks the same."""
+    """URL without the path ``/search``, of Tavily or of a proxy with the same interface."""
     api_key_env: str = pydantic.Field("TAVILY_API_KEY", min_length=1)
     """Environment variable with the key."""
     search_depth: Literal["basic", "advanced"] = "basic"
-    """Tavily's: "advanced" costs twice as many credits."""
+    """Tavily's search depth. ``"advanced"`` costs twice as many credits."""
     max_results_limit: int = pydantic.Field(10, ge=1, le=20)
-    """Most results that the model may ask for; Tavily allows 20."""
+    """Number of results that the model may request. Tavily allows 20."""
     max_query_chars: int = pydantic.Field(400, ge=1)
-    """Longest query; Tavily allows 400."""
+    """Length of the longest query. Tavily allows 400."""
     max_result_tokens: int = pydantic.Field(1024, ge=64)
-    """Tokens of the whole text that the model gets, as counted by `tokenizer`."""
+    """Tokens of the whole text that the model receives, counted by ``tokenizer``."""
     tokenizer: str | None = pydantic.Field(None, min_length=1)
-    """Path of a tokenizer. None: a rough count, 4 ASCII characters or 1 other character a token."""
+    """Path of a tokenizer. None uses an estimate: 4 ASCII characters or 1 other character make a token."""
     corpus: str | None = pydantic.Field(None, min_length=1)
-    """For backend bm25: JSON lines or parquet with `text` (or `content`, `contents`), `title`, `url`, `id`."""
+    """File for backend ``bm25``: JSON lines or parquet with ``text`` (or ``content``, ``contents``), ``title``,
+    ``url``, ``id``."""
     index_dir: str | None = pydantic.Field(None, min_length=1)
-    """Folder of the index (with a copy of the texts). None: next to the corpus."""
+    """Directory of the index, which holds a copy of the texts. None uses the corpus's directory."""
 
     _base_url = pydantic.field_validator("base_url")(address)
 
@@ -63,7 +65,7 @@ class TavilyOptions(SearchOptions):
 
 
 class TavilySearchTool(AgentTool):
-    """Search for a query and return titles, addresses and excerpts.
+    """Search for a query and return titles, URLs and excerpts.
 
     Raises:
         ValueError: at start, without a key, a recorded cache or a readable corpus.
@@ -88,7 +90,7 @@ class TavilySearchTool(AgentTool):
                     "or replay recorded answers (cache, cache_mode: replay), or search a corpus of your own "
                     "(backend: bm25, corpus)"
                 )
-        # whoever replays need not say whose answers they are
+        # A replay does not need to name its service.
         named = options.asks or "base_url" in options.model_fields_set
         self._cache = options.make_cache(self.name, options.base_url if named else None)
         self._rate = options.make_rate_limit(self.name)
@@ -98,13 +100,15 @@ class TavilySearchTool(AgentTool):
         """Search.
 
         Args:
-            parameters: `query`, and optionally `max_results`.
+            parameters: ``query``, and optionally ``max_results``.
+            agent_data: verl's trajectory, unused.
+            create_kwargs: unused.
 
         Returns:
-            A numbered list, cut so that every result keeps a share, with metric `results`, their number.
+            A numbered list, cut so that every result keeps a share, with metric ``results``, the number of results.
 
         Raises:
-            BadArgument: the argument that is wrong.
+            BadArgument: an argument is wrong.
             ToolInfrastructureError: the service, the cache or the rate limit failed.
         """
         query, max_results = self._parse(parameters)
@@ -115,9 +119,9 @@ class TavilySearchTool(AgentTool):
             body = await self._cache.answer("tavily", request, lambda: self._ask(request))
             try:
                 results = parse_results(body)[:max_results]
-            except ValueError as error:  # somebody has changed the recording
+            except ValueError as error:  # The recording was edited.
                 raise ToolInfrastructureError(f"{self.name}: cache {self.options.cache}: {error}", "cache") from None
-        # counting tokens of long results takes a while
+        # Counting the tokens of long results is slow.
         text, truncated = await asyncio.to_thread(render, results, self._tokens, self.options.max_result_tokens)
         return Answer(text, truncated=truncated, metrics={"results": len(results)})
 
@@ -149,11 +153,11 @@ class TavilySearchTool(AgentTool):
 
     @property
     def max_answer_chars(self) -> int:
-        """See `AgentTool`: a token has rarely more than six characters."""
+        """Return six characters for each token. Longer tokens are rare."""
         return 6 * self.options.max_result_tokens
 
     def check(self) -> list[Check]:
-        """The key, the cache or the corpus; asks nobody."""
+        """Report the key, the cache or the corpus. Send no request."""
         options = self.options
         if self._index is not None:
             return [Check("corpus", True, f"{options.corpus}, {len(self._index)} documents")]
@@ -162,15 +166,15 @@ class TavilySearchTool(AgentTool):
 
 
 def clean_query(query: str) -> str:
-    """A query that can be sent: JSON may hold halves of characters, which UTF-8 cannot."""
+    """Return a query that can be sent. JSON may hold halves of surrogate pairs, which UTF-8 cannot."""
     return query.strip().encode("utf-8", "replace").decode()
 
 
 def parse_results(body: bytes) -> list[dict[str, str]]:
-    """The results of an answer of Tavily.
+    """Return the results in Tavily's answer.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the body is not an answer of Tavily.
     """
     try:
         answer = json.loads(body)
@@ -186,7 +190,7 @@ def parse_results(body: bytes) -> list[dict[str, str]]:
 
 
 def render(results: list[dict[str, Any]], tokens: Tokens, budget: int) -> tuple[str, bool]:
-    """Results as the model reads them, within `budget` tokens.
+    """Format results for the model, within ``budget`` tokens.
 
     Returns:
         The text, and whether it was cut.
@@ -199,7 +203,7 @@ def render(results: list[dict[str, Any]], tokens: Tokens, budget: int) -> tuple[
         url = neutralise(one_line(result["url"]))[:MAX_URL_CHARS].strip()
         content = neutralise(compact(result["content"]))
         blocks.append(f"[{number}] {title}{f' ({url})' if url else ''}\n{content}".strip())
-    # a blank line between two blocks is a token at most
+    # A blank line between two blocks is at most one token.
     blocks, truncated = tokens.cut_fairly(blocks, budget - len(blocks) + 1)
     text, cut_again = tokens.cut("\n\n".join(blocks), budget)
     return text, truncated or cut_again

@@ -1,9 +1,9 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""State that belongs to one trajectory.
+"""Keep state that belongs to one trajectory.
 
-verl creates and releases a tool for every call, so whatever must live longer hangs on the trajectory's `agent_data`.
-It is keyed by that object, not by its request id: the continuations of one prefix share the id of their source.
+verl creates and releases a tool for every call, so longer-lived state is attached to the trajectory's ``agent_data``.
+The key is that object and not its request id, because the continuations of one prefix share the id of their source.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ State = TypeVar("State")
 
 
 class PerTrajectory(Generic[State]):
-    """One state for each trajectory, ended when the trajectory is.
+    """Keep one state for each trajectory and end it with the trajectory.
 
     Args:
-        start: makes the state of a new trajectory.
-        end: called once with a state when its `agent_data` is gone; it must be quick and must not raise.
+        start: creates the state of a new trajectory.
+        end: receives a state once its ``agent_data`` is gone. It must be quick and must not raise.
     """
 
     def __init__(self, start: Callable[[], State], end: Callable[[State], None] = lambda state: None):
@@ -33,11 +33,12 @@ class PerTrajectory(Generic[State]):
         return len(self._states)
 
     def get(self, agent_data: Any) -> State:
-        """The state of a trajectory, started if it has none yet."""
+        """Return the state of a trajectory. Create it if it does not exist yet."""
         key = id(agent_data)
         with self._lock:
             if key not in self._states:
-                ending = weakref.finalize(agent_data, self._forget, key)  # first: it refuses some objects
+                # This comes first, because some objects cannot be weakly referenced.
+                ending = weakref.finalize(agent_data, self._forget, key)
                 try:
                     self._states[key] = self._start()
                 except BaseException:
@@ -46,5 +47,5 @@ class PerTrajectory(Generic[State]):
             return self._states[key]
 
     def _forget(self, key: int) -> None:
-        # without the lock: the garbage collector may come by in the thread that holds it
+        # Do not take the lock: the garbage collector may run in the thread that holds it.
         self._end(self._states.pop(key))

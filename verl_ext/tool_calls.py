@@ -1,39 +1,42 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The contract between tools and whoever runs them: errors, records of calls, and the calls a trajectory has made.
+"""Define the contract between tools and an agent loop: errors, call records, and the calls of a trajectory.
 
-A tool raises ``BadArgument`` if the model made a mistake. It raises ``ToolInfrastructureError`` if it failed itself:
-then the rollout is left out, never scored as wrong.
+If the model makes a mistake, the tool raises ``BadArgument`` and the model receives a one-line error. If the tool
+itself fails, it raises ``ToolInfrastructureError`` and the rollout is dropped, not scored as incorrect.
 """
 
 from __future__ import annotations
 
-import statistics
 import threading
 from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 
 class BadArgument(ValueError):
-    """A mistake of the model: `argument` names it, the message is what the model is told.
+    """Raised if the model made a mistake.
 
-    The message never repeats what the model wrote, so it stays short.
+    ``argument`` names the wrong argument. The message is what the model receives. It never repeats what the model
+    wrote, so it stays short.
     """
 
     def __init__(self, argument: str, rule: str):
         super().__init__(f"Error: {argument} {rule}")
         self.argument, self.rule = argument, rule
 
-    def __reduce__(self):  # the default would pass on the finished message alone
+    def __reduce__(self):  # The default would pass the finished message as ``argument``.
         return type(self), (self.argument, self.rule)
 
 
 class ToolInfrastructureError(RuntimeError):
-    """Raised when our side failed (backend down, our deadline, disk): the rollout is left out, never scored as wrong.
+    """Raised if the tool itself failed: a backend is down, a deadline has passed, a disk is full.
 
-    `kind` is a short name for metrics, such as "deadline", "queue", "http", "image".
+    The rollout is dropped, not scored as incorrect. ``kind`` is a short name for metrics, such as ``"deadline"``,
+    ``"queue"``, ``"http"`` or ``"image"``.
     """
 
     def __init__(self, message: str, kind: str = "other"):
@@ -46,10 +49,13 @@ class ToolInfrastructureError(RuntimeError):
 
 @dataclass(frozen=True)
 class PastCall:
-    """A call that was executed earlier in a trajectory.
+    """Describe a call that was executed earlier in a trajectory.
 
-    `lost_state` is True if with it ended what its tool had kept until then: to bring the state back, later calls do.
-    `replay` is what the tool wants to know besides when it makes the call again.
+    Attributes:
+        tool: the tool's name in the schema.
+        parameters: the arguments of the call.
+        lost_state: True if the call ended the state that its tool had kept. A replay then starts behind this call.
+        replay: additional values that the tool needs to execute the call again.
     """
 
     tool: str
@@ -59,28 +65,28 @@ class PastCall:
 
 
 def past_calls(agent_data: Any) -> list[PastCall]:
-    """The trajectory's calls that got an answer, in order; a list to append to.
+    """Return the executed calls of a trajectory, in order, as a list to append to.
 
-    A trajectory that resumes from a fork starts with the calls of its prefix: a tool with a state of its own (variables
-    of an interpreter) can bring it about again.
+    A trajectory that resumes from a fork starts with the calls of its prefix. A stateful tool replays them to restore
+    its state, such as the variables of an interpreter.
     """
     return agent_data.__dict__.setdefault("past_tool_calls", [])
 
 
-MAX_RECORDS = 100_000  # nobody may be collecting: then the oldest records go
+MAX_RECORDS = 100_000  # If no caller drains the records, the oldest ones are dropped.
 
 
 @dataclass(frozen=True)
 class CallRecord:
-    """One call.
+    """Record one call for the metrics.
 
     Attributes:
         tool: the tool's name in the schema.
-        failure: None, or what went wrong: "model:<argument or kind>" for what the model can mend,
-            "infrastructure:<kind>" for what it cannot.
-        seconds: from the start of the work to its end.
-        waited: seconds before that, in the queue of `max_concurrency`.
-        truncated: the answer was cut to a limit.
+        failure: None if the call succeeded, ``"model:<argument or kind>"`` if the model made a mistake, or
+            ``"infrastructure:<kind>"`` if the infrastructure failed.
+        seconds: time from the start of the work to its end.
+        waited: seconds that the call spent in the queue of ``max_concurrency``.
+        truncated: True if the answer was cut to a limit.
     """
 
     tool: str
@@ -95,13 +101,13 @@ _lock = threading.Lock()
 
 
 def record(call: CallRecord) -> None:
-    """Keep a call until somebody drains."""
+    """Keep a call until ``drain`` is called."""
     with _lock:
         _records.append(call)
 
 
 def drain() -> list[CallRecord]:
-    """The calls since the last time, oldest first."""
+    """Return the calls recorded since the last ``drain``, oldest first."""
     with _lock:
         calls = list(_records)
         _records.clear()
@@ -109,10 +115,11 @@ def drain() -> list[CallRecord]:
 
 
 def summarise(calls: Iterable[CallRecord], prefix: str = "tools") -> dict[str, float]:
-    """Metrics for a logger.
+    """Compute metrics for a logger.
 
-    Keys, for each tool that was called: `<prefix>/<tool>/calls`, `failure_rate` (0..1), `failures/<kind>` (counts,
-    where there are any), `truncations`, `latency_p50`, `latency_p95`, `latency_max`, `wait_p95` (seconds).
+    Each tool that was called has these keys: ``<prefix>/<tool>/calls``, ``failure_rate`` (0 to 1), ``failures/<kind>``
+    (counts, where there are any), ``truncations``, ``latency_p50``, ``latency_p95``, ``latency_max`` and ``wait_p95``
+    (seconds).
     """
     by_tool: dict[str, list[CallRecord]] = {}
     for call in calls:
@@ -124,18 +131,11 @@ def summarise(calls: Iterable[CallRecord], prefix: str = "tools") -> dict[str, f
             "calls": len(records),
             "failure_rate": failures.total() / len(records),
             "truncations": sum(r.truncated for r in records),
-            "latency_p50": percentile([r.seconds for r in records], 50),
-            "latency_p95": percentile([r.seconds for r in records], 95),
+            "latency_p50": np.percentile([r.seconds for r in records], 50),
+            "latency_p95": np.percentile([r.seconds for r in records], 95),
             "latency_max": max(r.seconds for r in records),
-            "wait_p95": percentile([r.waited for r in records], 95),
+            "wait_p95": np.percentile([r.waited for r in records], 95),
         }
         values |= {f"failures/{kind}": count for kind, count in sorted(failures.items())}
         metrics |= {f"{prefix}/{tool}/{name}": float(value) for name, value in values.items()}
     return metrics
-
-
-def percentile(values: list[float], percent: int) -> float:
-    """Linear interpolation between the two nearest values."""
-    if len(values) == 1:
-        return values[0]
-    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]

@@ -1,3 +1,3 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The nine benchmarks, one module each."""
+"""Describe the nine benchmarks."""

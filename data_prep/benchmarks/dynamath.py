@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""DynaMath: 501 seed questions in ten variants each; a variant is a part."""
+"""Prepare DynaMath: 501 seed questions in ten variants. Each variant is a part."""
 
 from __future__ import annotations
 
@@ -15,20 +15,24 @@ _HINTS = {
     "text": "Give a short text.",
 }
 _TYPES = {"float": "number", "multiple choice": "choice", "text": "text"}
+# The benchmark's own rule for numbers and lists.
+_NUMBERS = {"tolerance": 0.001, "ordered": True, "leading_number": True}
 
 
 def rows(source: Mapping[str, Any], context: Context) -> Row:
-    """One variant of a seed question.
+    """Convert one variant of a seed question.
 
     Raises:
-        Drop: no image, or an unknown answer type.
+        Drop: the image is missing, or the answer type is unknown.
     """
     kind = (source["answer_type"] or "").strip().lower()
     if kind not in _TYPES:
         raise Drop("unknown answer type", repr(source["answer_type"]))
     scoring: dict[str, Any] = {"type": _TYPES[kind], "answer_type": kind}
+    if scoring["type"] != "choice":
+        scoring |= _NUMBERS
     truth = (source["ground_truth"] or "").strip()
-    # choices stand in the question; how they are marked varies, so they are only told where that is plain
+    # The question holds the choices. They are recorded only if their marks are clear.
     if kind == "multiple choice" and (found := inline_options(source["question"])):
         scoring["options"] = found[1]
     variant = int(context.part.removeprefix("sample_variant"))
@@ -39,7 +43,7 @@ def rows(source: Mapping[str, Any], context: Context) -> Row:
         "level": source["knowledge_level"],
     }
     image = context.image(source["decoded_image"])
-    row_id = f"{source['id']}-variant{variant}"  # the same id names a seed in every variant
+    row_id = f"{source['id']}-variant{variant}"  # all variants of a seed have the same source id
     return Row(source["question"], truth, [image], scoring, meta, hint=_HINTS.get(kind, ""), id=row_id)
 
 

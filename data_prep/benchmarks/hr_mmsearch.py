@@ -1,21 +1,21 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""HR-MMSearch: questions that need both a close look at a large image and a search."""
+"""Prepare HR-MMSearch: questions that need both a close look at a large image and a search."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from data_prep.benchmarks.search_options import add_arguments, added_tools
+from data_prep.abilities import add_search_arguments, added_search_tools
 from data_prep.core import Context, Dataset, Part, Row
 
 
 def rows(source: Mapping[str, Any], context: Context) -> Row:
-    """One question."""
+    """Convert one question."""
     meta = {"category": source["category"], "difficulty": source["difficulty"]}
     image = context.image(source["query_image"])
-    return Row(source["query"], source["ground_truth"], [image], {"type": "judge"}, meta)
+    return Row(source["query"], source["ground_truth"], [image], {"type": "judge", "fallback": "f1"}, meta)
 
 
 DATASET = Dataset(
@@ -34,6 +34,6 @@ DATASET = Dataset(
     },
     rows=rows,
     id_columns=("sample_id",),
-    add_arguments=add_arguments,
-    added_tools=added_tools,
+    add_arguments=add_search_arguments,
+    added_tools=added_search_tools,
 )

@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""HR-Bench: 200 questions about 4K or 8K images, each with its four options in four cyclic orders."""
+"""Prepare HR-Bench: 200 questions about 4K or 8K images, with the four options in four cyclic orders."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from data_prep.core.images import base64_bytes
 
 
 def rows(source: Mapping[str, Any], context: Context) -> Row:
-    """One question in one order of its options.
+    """Convert one question in one order of its options.
 
     Raises:
-        Drop: no image, fewer than two options, or an answer that is none of them.
+        Drop: the image is missing, there are fewer than two options, or the answer is none of them.
     """
     given = [source[letter] for letter in "ABCD"]
     options = [option.strip() for option in given if option is not None]
@@ -38,7 +38,7 @@ def rows(source: Mapping[str, Any], context: Context) -> Row:
 
 
 def hrbench(size: str) -> Dataset:
-    """``4k`` or ``8k``."""
+    """Describe the benchmark for the size ``4k`` or ``8k``."""
     return Dataset(
         name=f"hrbench_{size}",
         help=f"HR-Bench {size.upper()}: 200 questions x 4 option orders; accuracy is the mean over the orders.",
@@ -50,7 +50,7 @@ def hrbench(size: str) -> Dataset:
                 config="hrbench_version_split",
                 split=f"hrbench_{size}",
                 rows=800,
-                # the repository has each size as TSV, too
+                # the repository also has each size as TSV
                 data_file=f"hr_bench_{size}.parquet",
             )
         },
@@ -64,6 +64,9 @@ def hrbench(size: str) -> Dataset:
             "image": "str?",
         },
         rows=rows,
-        # whether the index goes on counting over the orders is not documented: with the order it is unique either way
+        # The card does not say whether the index continues over the orders. With the order it is unique in any case.
         id_columns=("index", "cycle_category"),
     )
+
+
+DATASETS = {f"hrbench_{size}": hrbench(size) for size in ("4k", "8k")}

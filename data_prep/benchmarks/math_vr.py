@@ -1,26 +1,23 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Math-VR: problems with up to eight images, or none, and answers of several parts.
+"""Prepare Math-VR: problems with up to eight images, or none, and answers of several parts.
 
-An image belongs to the question only if the question names it (``<image1>``): so chooses the benchmark's own inference.
-The others are drawings of the solution, also in the problems of the category "text".
+The benchmark's own inference gives the model only the images that the question names (``<image1>``). The other images
+are drawings of the solution, also in problems of the category "text".
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from data_prep.core import SLOT, Context, Dataset, Drop, Part, Row
-
-IMAGES = 8
-TAG = re.compile(r"<image(\d+)>")
+from data_prep.core import Context, Dataset, Part, Row
+from data_prep.math_vr import IMAGES, SCORING, named_images, place_images
 
 
 def as_list(value: Any) -> list[str]:
-    """Answers as texts, from a list, a JSON list or a plain text: the card does not say which the column holds."""
+    """Return answers as texts. The card does not say whether the column holds lists, JSON lists or plain texts."""
     if isinstance(value, str):
         try:
             value = json.loads(value) if value.lstrip().startswith("[") else value
@@ -30,39 +27,11 @@ def as_list(value: Any) -> list[str]:
     return [str(entry).strip() for entry in values if entry is not None and str(entry).strip()]
 
 
-def named_images(text: str) -> set[int]:
-    """Numbers of the images that a text names."""
-    return {int(number) for number in TAG.findall(text)}
-
-
-def place_images(question: str, images: Mapping[int, bytes]) -> tuple[str, list[bytes]]:
-    """Slots where tags first stand, in the order of the text; images that no tag names go in front.
-
-    Raises:
-        Drop: a tag without an image.
-    """
-    order: list[int] = []
-
-    def slot(match: re.Match) -> str:
-        number = int(match.group(1))
-        if number not in images:
-            raise Drop("missing image", f"tag <image{number}>, images {sorted(images)}")
-        if number in order:
-            return f"[image {order.index(number) + 1}]"
-        order.append(number)
-        return SLOT
-
-    text = TAG.sub(slot, question)
-    untold = [number for number in images if number not in order]
-    text = f"{SLOT}\n" * len(untold) + text
-    return text, [images[number] for number in [*untold, *order]]
-
-
 def rows(source: Mapping[str, Any], context: Context) -> Row:
-    """One problem.
+    """Convert one problem.
 
     Raises:
-        Drop: a tag without an image.
+        Drop: a tag names a missing image.
     """
     found = {i: source.get(f"image{i}") for i in range(1, IMAGES + 1)}
     there = {i: value for i, value in found.items() if value is not None}
@@ -79,7 +48,7 @@ def rows(source: Mapping[str, Any], context: Context) -> Row:
         },
     }  # fmt: skip
     hint = f"There are {len(answers)} answers to give." if len(answers) > 1 else ""
-    return Row(question, "; ".join(answers), ordered, {"type": "judge"}, meta, hint=hint)
+    return Row(question, "; ".join(answers), ordered, SCORING, meta, hint=hint)
 
 
 DATASET = Dataset(

@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""MathVision: competition problems with one drawing each; options or a free answer."""
+"""Prepare MathVision: competition problems with one drawing and options or a free answer."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _TAG = re.compile(r"<image(\d+)>")
 
 
 def without_tags(text: str, many: bool) -> str:
-    """Rows have one image, yet a third of them name several tags, for parts of the drawing or its choices.
+    """Remove image tags. Rows have one image, but a third name several tags, for parts of the drawing or its choices.
 
     Args:
         text: question or option.
-        many: the row names more than one tag: each is kept readable as ``[image 2]``. Otherwise a tag at either end
-            is dropped.
+        many: the row names several tags. Each becomes readable text, such as ``[image 2]``. Otherwise a tag at
+            either end is dropped.
     """
     if not many:
         text = re.sub(r"^\s*<image\d+>|<image\d+>\s*$", "", text)
@@ -28,17 +28,17 @@ def without_tags(text: str, many: bool) -> str:
 
 
 def rows(source: Mapping[str, Any], context: Context) -> Row:
-    """One problem.
+    """Convert one problem.
 
     Raises:
-        Drop: no image, or an answer that is none of the options.
+        Drop: the image is missing, or the answer is none of the options.
     """
     texts = [repair_tex(text or "") for text in (source["question"], *(source["options"] or []))]
     many = len(set(_TAG.findall(" ".join(texts)))) > 1
     question, *options = (without_tags(text, many) for text in texts)
     truth = repair_tex(source["answer"] or "").strip()
     meta = {"level": source["level"], "subject": source["subject"]}
-    scoring: dict[str, Any] = {"type": "math"}
+    scoring: dict[str, Any] = {"type": "math", "decimals": 2}
     if options and truth:
         letter = option_letter(truth, options)
         if letter is None:

@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""MMSearch, end to end: questions for a search engine, 171 of 300 with an image. Its answers age."""
+"""Prepare MMSearch, end to end: questions for a search engine, 171 of 300 with an image. Answers become outdated."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from data_prep.benchmarks import search_options
+from data_prep.abilities import add_search_arguments, added_search_tools
 from data_prep.core import Context, Dataset, Part, Row
 
 
@@ -24,14 +24,16 @@ def _aliases(value: Any) -> list[str]:
 
 
 def rows(source: Mapping[str, Any], context: Context) -> Iterable[Row]:
-    """One question; none if only rows with an image are kept and it has none.
+    """Convert one question. Return no row if only rows with an image are kept and this one has none.
 
-    ``image_search_result`` and ``gt_requery`` are not even read: both give parts of the answer away.
+    ``image_search_result`` and ``gt_requery`` are not read, because they reveal parts of the answer.
     """
     images = [context.image(source["query_image"])] if source["query_image"] is not None else []
     if not images and context.options["keep"] == "images":
         return []
     scoring = {"type": context.options["scoring"], "aliases": _aliases(source["alternative_gt_answers"])}
+    if scoring["type"] == "judge":
+        scoring["fallback"] = "f1"
     meta: dict[str, Any] = {
         key: None if source[key] is None else str(source[key]) for key in ("area", "subfield", "timestamp")
     }
@@ -41,7 +43,7 @@ def rows(source: Mapping[str, Any], context: Context) -> Iterable[Row]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which rows to keep, how they are scored, and image search."""
+    """Add options that select rows, their scoring, and image search."""
     parser.add_argument("--keep", choices=("all", "images"), default="all", help="all rows, or those with an image")
     parser.add_argument(
         "--scoring",
@@ -49,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="judge",
         help="by a judge as in papers on agents, or by the benchmark's own token F1",
     )
-    search_options.add_arguments(parser)
+    add_search_arguments(parser)
 
 
 DATASET = Dataset(
@@ -71,5 +73,5 @@ DATASET = Dataset(
     rows=rows,
     id_columns=("sample_id",),
     add_arguments=add_arguments,
-    added_tools=search_options.added_tools,
+    added_tools=added_search_tools,
 )

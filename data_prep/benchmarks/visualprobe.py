@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""VisualProbe: small targets among many distractors, in three levels that are a repository each."""
+"""Prepare VisualProbe: small targets among many distractors. Each of the three levels is a repository."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from data_prep.core import Context, Dataset, Drop, Part, Row, slots
-from data_prep.training.common import stored_image
 
 
 def rows(source: Mapping[str, Any], context: Context) -> Row:
-    """One question; the file names its images from the folder above its own: ``VisualProbe_Hard/data/0.jpg``.
+    """Convert one question. Image paths start above the repository: ``VisualProbe_Hard/data/0.jpg``.
 
     Raises:
-        DataError: the images have not been unpacked.
-        Drop: a missing image, or tags that do not match the images.
+        DataError: the images are still packed.
+        Drop: an image is missing, or tags do not match the images.
     """
     paths = source["images"] or []
     if not paths:
@@ -26,7 +25,7 @@ def rows(source: Mapping[str, Any], context: Context) -> Row:
     except ValueError as error:
         raise Drop("placeholders do not match images", str(error)) from error
     folder = f"VisualProbe_{context.part.title()}/"
-    images = [stored_image(context, path, path.removeprefix(folder)) for path in paths]
+    images = [context.stored_image(path, path.removeprefix(folder)) for path in paths]
     return Row(question, source["solution"], images, {"type": "judge"}, {"level": context.part})
 
 

@@ -1,8 +1,9 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""V*: small details in large photographs; the labelled form, or the original, whose first option is always right.
+"""Prepare V*: small details in large photographs, in the labelled or the original form.
 
-lmms-eval's template names ``lmms-lab-encoder/vstar-bench`` of late; ``--source`` takes it.
+The first option is always right in the original form. Recent templates of lmms-eval name
+``lmms-lab-encoder/vstar-bench``, which ``--source`` accepts.
 """
 
 from __future__ import annotations
@@ -24,20 +25,20 @@ _TAIL = re.compile(r"\s*Answer with the option'?s letter[^\n]*$", re.IGNORECASE)
 
 
 def shuffled(options: list[str], row_id: str, seed: int) -> tuple[list[str], str]:
-    """Options in another order and the letter of the one that came first; depends on the seed and the id only."""
+    """Shuffle options by seed and id. Return them with the letter of the option that was first."""
     order = list(range(len(options)))
     random.Random(f"{seed}/{row_id}").shuffle(order)
     return [options[i] for i in order], chr(65 + order.index(0))
 
 
 def read_original(folder: Path, part: str, options: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-    """Rows of the original files, ``<category>/<name>.json`` beside an image, in the labelled form's columns.
+    """Read the original files, ``<category>/<name>.json`` beside an image, into the labelled form's columns.
 
     Returns:
-        None if the folder is not in that form.
+        Rows, or None if the directory has another form.
 
     Raises:
-        DataError: a file without question or options, or without an image.
+        DataError: a file has no question, no options or no image.
     """
     files = [file for category in CATEGORIES for file in sorted((folder / category).glob("*.json"))]
     if not files:
@@ -68,10 +69,10 @@ def read_original(folder: Path, part: str, options: Mapping[str, Any]) -> list[d
 
 
 def rows(source: Mapping[str, Any], context: Context) -> Row:
-    """One question.
+    """Convert one question.
 
     Raises:
-        Drop: no image, options that cannot be told apart, or a label that is none of them.
+        Drop: the image is missing, the options are not found, or the label is none of them.
     """
     text = _TAIL.sub("", source["text"].strip()).replace("<image>", "").strip()
     found = inline_options(text)
@@ -88,14 +89,14 @@ def rows(source: Mapping[str, Any], context: Context) -> Row:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which form to read."""
+    """Add options that select the form."""
     parser.add_argument("--form", choices=("labelled", "original"), default="labelled", help="repository on the Hub; "
-        "a local folder shows its form itself")  # fmt: skip
+        "the form of a local directory is detected")  # fmt: skip
     parser.add_argument("--shuffle-seed", type=int, default=0, help="order of the options of the original form")
 
 
 def select_part(part: Part, options: Mapping[str, Any]) -> Part:
-    """The repository of the form."""
+    """Select the repository of the form."""
     return replace(part, hub_id="craigwu/vstar_bench", loose=True) if options.get("form") == "original" else part
 
 

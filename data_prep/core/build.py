@@ -1,11 +1,10 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""From a source row to rows of verl, and a range of source rows to one shard."""
+"""Convert source rows to verl rows, and a range of source rows to one shard."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.abilities import ABILITIES, instruction, select_tools
+from data_prep.core.files import write_json
 from data_prep.core.images import PIL_LIMIT, BadImage, check_image
 from data_prep.core.load import Loaded
 from data_prep.core.parquet import RowWriter
@@ -22,22 +22,22 @@ from data_prep.errors import DataError
 from data_prep.rows import IMAGE_PLACEHOLDER, PROMPT_MAX_PIXELS, PROMPT_MIN_PIXELS, image_entry, rl_row
 
 NAMED_DROPS = 50  # ids per reason that a manifest lists
-DUPLICATE, LEFT_OUT = "duplicate id", "left out by an option"  # reasons that say nothing against source or reader
+DUPLICATE, LEFT_OUT = "duplicate id", "left out by an option"  # these reasons do not point to a broken source
 
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """What decides how rows look; part of a shard's identity.
+    """Hold the options that decide the content of rows. They are part of a shard's identity.
 
     Attributes:
-        on_error: ``drop`` counts a bad row, ``stop`` raises at it.
-        max_image_pixels: area in pixels of the largest image that is taken.
-        tools: names for every row instead of the ability's.
-        system: system turn instead of the ability's; empty for none.
-        seed: of everything that is drawn.
+        on_error: ``drop`` counts a bad row, ``stop`` raises an error.
+        max_image_pixels: largest accepted image area in pixels.
+        tools: tools of every row, instead of those of the ability.
+        system: system turn instead of the ability's. An empty text omits it.
+        seed: seed of all draws.
         params: the dataset's own options.
-        prompt_max_pixels: area of the image that the model is shown at most; None leaves it to the processor.
-        prompt_min_pixels: area of the image that the model is shown at least; None leaves it to the processor.
+        prompt_max_pixels: largest image area that the model sees. None leaves the limit to the processor.
+        prompt_min_pixels: smallest image area that the model sees. None leaves the limit to the processor.
     """
 
     on_error: str = "drop"
@@ -55,10 +55,10 @@ def _json(value: Mapping[str, Any]) -> str:
 
 
 def build_row(dataset: Dataset, row: Row, context: Context, index: int, options: BuildOptions) -> dict[str, Any]:
-    """One row in verl's layout.
+    """Return one row in verl's layout.
 
     Raises:
-        Drop: empty answer or question, a bad image, placeholders that do not match the images.
+        Drop: the answer or question is empty, an image is bad, or placeholders do not match the images.
     """
     answer = (row.answer or "").strip()
     if not answer:
@@ -97,17 +97,17 @@ def build_row(dataset: Dataset, row: Row, context: Context, index: int, options:
 
 @dataclass
 class ShardResult:
-    """Counts of one shard, kept beside it as JSON."""
+    """Count the rows of one shard. A JSON file beside the shard holds the counts."""
 
     rows_in: int = 0
     rows_out: int = 0
     dropped: Counter = field(default_factory=Counter)
     dropped_ids: dict[str, list[str]] = field(default_factory=dict)
-    details: dict[str, str] = field(default_factory=dict)  # of the first row that was dropped for a reason
+    details: dict[str, str] = field(default_factory=dict)  # reason -> detail of the first dropped row
     ids: list[str] = field(default_factory=list)
 
     def drop(self, reason: str, row_id: str, detail: str = "") -> None:
-        """Count a source row that gave nothing."""
+        """Count a source row that gave no row."""
         self.dropped[reason] += 1
         self.details.setdefault(reason, detail)
         named = self.dropped_ids.setdefault(reason, [])
@@ -124,10 +124,10 @@ def build_rows(
     options: BuildOptions,
     result: ShardResult,
 ) -> Iterator[dict[str, Any]]:
-    """Rows of a range of source rows; ``result`` is filled on the way.
+    """Yield the rows of a range of source rows and update ``result``.
 
     Raises:
-        DataError: a bad row, if the options say to stop at one.
+        DataError: a row is bad, and the options say to stop.
     """
     for number in span:
         source = loaded.data[number]
@@ -170,7 +170,7 @@ def build_shard(
     options: BuildOptions,
     path: Path,
 ) -> int:
-    """Write ``path`` and then ``path`` with ``.json``, whose presence means that the shard is complete.
+    """Write a shard, then its counts with the suffix ``.json``. The JSON file marks the shard as complete.
 
     Returns:
         Number of source rows.
@@ -179,14 +179,11 @@ def build_shard(
     with RowWriter(path) as writer:
         for row in build_rows(dataset, part, loaded, span, duplicates, options, result):
             writer.write(row)
-    done = path.with_suffix(".json")
-    partial = done.with_name(done.name + ".partial")
-    partial.write_text(json.dumps(result.__dict__))
-    os.replace(partial, done)
+    write_json(path.with_suffix(".json"), result.__dict__)
     return result.rows_in
 
 
 def read_result(path: Path) -> ShardResult:
-    """Counts of a finished shard."""
+    """Read the counts of a finished shard."""
     stored = json.loads(path.with_suffix(".json").read_text())
     return ShardResult(**{**stored, "dropped": Counter(stored["dropped"])})

@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Command-line options that all datasets share."""
+"""Define the command-line options that all datasets share."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from typing import Any
 
 from data_prep.abilities import parse_tools
 from data_prep.core.images import PIL_LIMIT
+from data_prep.core.options import at_least, output_directory
 from data_prep.core.spec import Dataset
 from data_prep.errors import OptionError
 from data_prep.rows import PROMPT_MAX_PIXELS, PROMPT_MIN_PIXELS
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options that do not depend on the dataset."""
+    """Add the options that do not depend on the dataset."""
     add = parser.add_argument
-    add("--output", type=Path, required=True, metavar="DIR", help="folder for parquet, manifest and contact sheet")
-    add("--source", metavar="PATH_OR_ID", help="local copy (folder, file, pattern, save_to_disk) or another Hub id")
+    add("--output", type=Path, required=True, metavar="DIR", help="directory for parquet, manifest and contact sheet")
+    add("--source", metavar="PATH_OR_ID", help="local copy (directory, file, pattern, save_to_disk) or Hub id")
     add("--revision", help="commit, branch or tag on the Hub")
     add("--limit", type=int, metavar="N", help="first N source rows of each part")
     add("--workers", type=int, default=1, metavar="N", help="processes; the files are the same for any number")
-    add("--on-error", choices=("drop", "stop"), default="drop", help="bad rows: count and go on, or stop")
+    add("--on-error", choices=("drop", "stop"), default="drop", help="drop and count bad rows, or stop at one")
     add("--max-dropped", type=float, default=0.2, metavar="SHARE", help="stop if one reason, duplicates aside, drops "
         "more than this share of a part's rows; 1 for no limit")  # fmt: skip
     add("--shard-rows", type=int, default=256, metavar="N", help="source rows that an interruption costs at most")
@@ -35,14 +36,14 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     add("--prompt-min-pixels", type=int, default=PROMPT_MIN_PIXELS, metavar="N", help="area to which a smaller image "
         "is enlarged for the model; 0 for no limit")  # fmt: skip
     add("--tools", metavar="A,B", help="tools of every row, instead of those that the ability has")
-    add("--system", metavar="TEXT", help="system turn instead of the ability's; an empty one for none")
-    add("--seed", type=int, default=0, help="of all that is drawn, and of the contact sheet")
+    add("--system", metavar="TEXT", help="system turn instead of the ability's; an empty text omits it")
+    add("--seed", type=int, default=0, help="seed of all draws, including the contact sheet")
     add("--sheet-rows", type=int, default=12, metavar="N", help="rows on the contact sheet; 0 for no sheet")
     add("--cache-dir", metavar="DIR", help="where `datasets` keeps its memory-mapped copy")
 
 
 def add_arguments(parser: argparse.ArgumentParser, dataset: Dataset) -> None:
-    """All options of one dataset's subcommand."""
+    """Add all options of one dataset's subcommand."""
     add_common_arguments(parser)
     names = ",".join(dataset.parts)
     default = ",".join(dataset.default_parts or dataset.parts)
@@ -59,7 +60,7 @@ def _destinations(parser: argparse.ArgumentParser) -> Iterable[str]:
 
 
 def default_params(dataset: Dataset) -> dict[str, Any]:
-    """The dataset's own options at their defaults."""
+    """Return the defaults of the dataset's own options."""
     if not dataset.add_arguments:
         return {}
     parser = argparse.ArgumentParser(add_help=False)
@@ -68,19 +69,17 @@ def default_params(dataset: Dataset) -> dict[str, Any]:
 
 
 def run_options(args: argparse.Namespace, dataset: Dataset):
-    """Options of a run from parsed arguments.
+    """Check parsed arguments and return the options of a run.
 
     Raises:
-        OptionError: a bad value; nothing has been written then.
+        OptionError: a value is bad. Nothing has been written yet.
     """
     from data_prep.core.build import BuildOptions
     from data_prep.core.run import RunOptions
 
-    least_of = {"limit": 1, "workers": 1, "shard_rows": 1, "max_image_pixels": 1, "sheet_rows": 0}
-    for option, least in (least_of | {"prompt_max_pixels": 0, "prompt_min_pixels": 0}).items():
-        value = getattr(args, option)
-        if value is not None and value < least:
-            raise OptionError("--" + option.replace("_", "-"), f"must be at least {least}, got {value}")
+    values = vars(args)
+    at_least(1, **{name: values[name] for name in ("limit", "workers", "shard_rows", "max_image_pixels")})
+    at_least(0, **{name: values[name] for name in ("sheet_rows", "prompt_max_pixels", "prompt_min_pixels")})
     if 0 < args.prompt_max_pixels < args.prompt_min_pixels:
         raise OptionError(
             "--prompt-max-pixels",
@@ -94,8 +93,7 @@ def run_options(args: argparse.Namespace, dataset: Dataset):
     if not names or (unknown := [name for name in names if name not in dataset.parts]):
         wrong = unknown if names else args.split
         raise OptionError("--split", f"choose from {', '.join(dataset.parts)}, got {wrong!r}")
-    if args.output.exists() and not args.output.is_dir():
-        raise OptionError("--output", f"{args.output} is not a folder")
+    output_directory(args.output)
     own = getattr(args, "own_options", None)
     params = default_params(dataset) if own is None else {name: getattr(args, name) for name in own}
     build = BuildOptions(
@@ -108,23 +106,12 @@ def run_options(args: argparse.Namespace, dataset: Dataset):
         prompt_max_pixels=args.prompt_max_pixels or None,
         prompt_min_pixels=args.prompt_min_pixels or None,
     )
-    return RunOptions(
-        output=args.output,
-        parts=names,
-        source=args.source,
-        revision=args.revision,
-        limit=args.limit,
-        workers=args.workers,
-        shard_rows=args.shard_rows,
-        sheet_rows=args.sheet_rows,
-        cache_dir=args.cache_dir,
-        max_dropped=args.max_dropped,
-        build=build,
-    )
+    same = ("output", "source", "revision", "limit", "workers", "shard_rows", "sheet_rows", "cache_dir", "max_dropped")
+    return RunOptions(parts=names, build=build, **{name: values[name] for name in same})
 
 
 def run(args: argparse.Namespace, dataset: Dataset) -> int:
-    """Prepare the dataset; errors are the caller's."""
+    """Prepare the dataset and let errors propagate."""
     from data_prep.core.run import prepare
 
     prepare(dataset, run_options(args, dataset))

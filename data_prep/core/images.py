@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Images as bytes: fetching them from a column's value and checking that they can be shown to a model."""
+"""Read images as bytes from a column's value, and check that a model can be shown them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PIL_STATE = threading.Lock()
 
 
 class BadImage(ValueError):
-    """``reason`` is one of a few fixed phrases, the message says more."""
+    """Report an unusable image. ``reason`` is one of a few fixed phrases, and the message has details."""
 
     def __init__(self, reason: str, detail: str):
         super().__init__(detail)
@@ -29,14 +29,14 @@ class BadImage(ValueError):
 
 
 def image_bytes(value: Any, root: Path | None = None) -> bytes:
-    """Encoded bytes of an undecoded image.
+    """Return the encoded bytes of an undecoded image.
 
     Args:
         value: bytes, ``{"bytes", "path"}`` as ``datasets`` gives it, or a path.
-        root: folder that a relative path starts from; paths that leave it are refused.
+        root: directory of relative paths. Paths that leave it are refused.
 
     Raises:
-        ValueError: nothing there, or a path outside the folder.
+        ValueError: the image is missing, or its path leaves the directory.
     """
     if isinstance(value, dict):
         value = value.get("bytes") or value.get("path")
@@ -45,10 +45,10 @@ def image_bytes(value: Any, root: Path | None = None) -> bytes:
     if not isinstance(value, str) or not value:
         raise ValueError(f"no image: {type(value).__name__}")
     if root is None:
-        raise ValueError(f"{value}: a path without a folder to look in")
+        raise ValueError(f"{value}: a path without a directory to look in")
     path = (root / value).resolve()
     allowed = [root.resolve()]
-    if allowed[0].parent.name == "snapshots":  # the Hub's cache: links to files in a folder beside the snapshots
+    if allowed[0].parent.name == "snapshots":  # the Hub's cache links to files in ``blobs``
         allowed.append(allowed[0].parents[1] / "blobs")
     if not any(path.is_relative_to(folder) for folder in allowed):
         raise ValueError(f"{value} leaves {root}")
@@ -58,10 +58,10 @@ def image_bytes(value: Any, root: Path | None = None) -> bytes:
 
 
 def base64_bytes(text: str) -> bytes:
-    """Bytes of a base64 string, with or without ``data:image/...;base64,`` in front.
+    """Decode a base64 string, with or without the prefix ``data:image/...;base64,``.
 
     Raises:
-        BadImage: not base64.
+        BadImage: the text is not base64.
     """
     body = text.split(",", 1)[1] if text.startswith("data:") else text
     try:
@@ -71,19 +71,19 @@ def base64_bytes(text: str) -> bytes:
 
 
 def check_image(data: bytes, max_pixels: int = PIL_LIMIT) -> tuple[int, int]:
-    """Decode an image to the end.
+    """Decode an image completely and return its size.
 
     Args:
         data: encoded image.
-        max_pixels: area in pixels; larger images are refused before they are decoded.
+        max_pixels: area limit in pixels. Larger images are refused before they are decoded.
 
     Returns:
         Width and height in pixels.
 
     Raises:
-        BadImage: it cannot be decoded, is too large, or too long and thin for the processor.
+        BadImage: the image cannot be decoded, is too large, or is too elongated for the processor.
     """
-    # PIL's own limit is global; ours replaces it while the header is read
+    # PIL's own limit is global. It is off while ``max_pixels`` applies.
     with _PIL_STATE, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None

@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Loading a part with ``datasets``: from the Hub, or from a local copy in any of the usual forms."""
+"""Load a part with ``datasets`` from the Hub, or from a local copy in any of the usual forms."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 @dataclass(frozen=True)
 class Loaded:
-    """Memory-mapped rows of one part.
+    """Hold the memory-mapped rows of one part.
 
     Attributes:
-        data: only declared columns; images undecoded.
+        data: the declared columns. Images are not decoded.
         source: Hub id or path.
-        revision: commit on the Hub, None for local data.
+        revision: commit on the Hub, or None for local data.
         fingerprint: changes when the source does.
-        root: folder that relative image paths start from.
+        root: directory of relative image paths.
     """
 
     data: datasets.Dataset
@@ -59,15 +59,15 @@ def load_part(
     Args:
         dataset: the description.
         name: the part's name.
-        part: where it lies.
-        source: another Hub id, or a local folder (a clone, parquet or JSON files, ``save_to_disk``), file or pattern;
-            a folder may hold the repositories of several parts under their names.
+        part: location of the part.
+        source: another Hub id, or a local directory (a clone, parquet or JSON files, ``save_to_disk``), file or
+            pattern. A directory may hold the repositories of several parts under their names.
         revision: commit, branch or tag on the Hub.
-        cache_dir: where ``datasets`` keeps the converted data; its default otherwise.
+        cache_dir: directory of the converted data. Default: the cache of ``datasets``.
         options: the dataset's own options.
 
     Raises:
-        DataError: it cannot be loaded, or a column is missing or has another type.
+        DataError: the part cannot be loaded, or a column is missing or has another type.
         OptionError: ``source`` is neither a path nor a Hub id.
     """
     source = source or part.hub_id
@@ -79,14 +79,14 @@ def load_part(
         elif _HUB_ID.fullmatch(source):
             found = _hub(dataset, name, part, source, revision, cache_dir, options or {})
         else:
-            raise OptionError("--source", f"{source} does not exist and is no Hub id")
+            raise OptionError("--source", f"{source} does not exist and is not a Hub id")
     except (DataError, OptionError):
         raise
-    except Exception as error:  # datasets and the Hub client raise many kinds; all mean that there is nothing to read
+    except Exception as error:  # ``datasets`` and the Hub client raise many types
         raise DataError(
             f"{where}: cannot be loaded ({type(error).__name__}: {error}). --source takes a local copy"
         ) from error
-    present = check_columns(where, found.data.features, {k: v for k, v in dataset.columns.items()})
+    present = check_columns(where, found.data.features, dataset.columns)
     data = _undecoded(found.data.select_columns(present))
     return Loaded(data, found.source, found.revision, found.fingerprint, found.root)
 
@@ -103,7 +103,7 @@ def _undecoded(data: datasets.Dataset) -> datasets.Dataset:
 
 
 def _parquet_options() -> dict[str, Any]:
-    # without these a row group is read at once, and some repositories have gigabytes in one
+    # Without these options a row group is read at once, and some repositories have row groups of gigabytes.
     import pyarrow.dataset as ds
 
     scan = ds.ParquetFragmentScanOptions(use_buffered_stream=True, buffer_size=1 << 20, pre_buffer=False)
@@ -118,9 +118,9 @@ def _hub(
 
     try:
         commit = huggingface_hub.HfApi().dataset_info(hub_id, revision=revision).sha
-    except Exception:  # offline with a cached copy; load_dataset says so if there is none
+    except Exception:  # Offline, a cached copy may exist. If it does not, ``load_dataset`` raises.
         commit = revision
-    # ``load_dataset`` takes all files of a repository for one split, whichever of them is the part's
+    # ``load_dataset`` would take all files of a repository for one split, so the part's file is downloaded alone.
     if part.loose or part.data_file:
         wanted = None if part.loose else [part.data_file]
         folder = Path(
@@ -134,7 +134,7 @@ def _hub(
     try:
         data = datasets.load_dataset(hub_id, part.config, **arguments, **_parquet_options())
     except (ValueError, TypeError) as error:
-        if "batch_size" not in str(error):  # the repository is not made of parquet files
+        if "batch_size" not in str(error):  # only the parquet reader has these options
             raise
         data = datasets.load_dataset(hub_id, part.config, **arguments)
     return Loaded(data, hub_id, commit, data._fingerprint, None)
@@ -171,7 +171,7 @@ def _local(
 
 
 def _files(dataset: Dataset, name: str, part: Part, path: Path) -> list[Path]:
-    """Data files of a part below a folder, by their names or by the card's configuration."""
+    """Find the data files of a part in a directory, by their names or by the configuration of the card."""
     if path.is_file() or not path.is_dir():
         files = [path] if path.is_file() else [Path(f) for f in sorted(glob.glob(str(path)))]
         if not files or any(f.suffix not in _FORMATS for f in files):
@@ -185,7 +185,7 @@ def _files(dataset: Dataset, name: str, part: Part, path: Path) -> list[Path]:
         return card
     for suffix in _FORMATS:
         files = sorted(f for f in path.rglob(f"*{suffix}") if f.name not in ("dataset_info.json", "state.json"))
-        # a word of the path, so that "test" is not "testmini" and "variant1" not "variant10"
+        # The split is a whole word of the path: "test" differs from "testmini", "variant1" from "variant10".
         word = re.compile(rf"(?<![a-z0-9]){re.escape(part.split.lower())}(?![a-z0-9])")
         if named := [f for f in files if word.search(str(f.relative_to(path)).lower())]:
             return named
@@ -217,7 +217,7 @@ def _files_of_card(path: Path, part: Part) -> list[Path]:
 
 
 def _stamp(root: Path, files: Any) -> str:
-    """Hash of names, sizes and times of change; contents are not read, some sources have gigabytes."""
+    """Hash names, sizes and modification times. Contents are not read, because sources may have gigabytes."""
     digest = hashlib.sha256()
     for file in sorted(f for f in files if f.is_file()):
         stat = file.stat()

@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""One run at a time writes to a folder, and its processes end with it."""
+"""Let one run at a time write to a directory, and end its workers with it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ LOCK = ".lock"
 
 @contextmanager
 def sole_writer(folder: Path) -> Iterator[None]:
-    """Make a folder and hold it; the kernel lets go when the process ends, however it ends.
+    """Create a directory and lock it. The kernel releases the lock when the process ends, even by SIGKILL.
 
     Raises:
-        DataError: another run is writing there.
+        DataError: another run holds the lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / LOCK)
@@ -38,10 +38,10 @@ def sole_writer(folder: Path) -> Iterator[None]:
 
 
 def end_with_parent() -> None:
-    """For workers: end when the parent does, even by SIGKILL.
+    """End this worker process when its parent ends, even by SIGKILL.
 
-    Workers of a `ProcessPoolExecutor` otherwise go on with what is queued, into files that the next run writes, too,
-    and then wait for ever.
+    Workers of a ``ProcessPoolExecutor`` otherwise continue with queued jobs and write to files of the next run. They
+    then wait forever.
     """
     parent = multiprocessing.parent_process()
     assert parent is not None

@@ -1,12 +1,11 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What was made from what: identity of a run, and the manifest beside the files."""
+"""Identify a run for the manifest: digests of files and code, package versions, changed options."""
 
 from __future__ import annotations
 
 import hashlib
 import inspect
-import json
 import platform
 from collections.abc import Callable, Mapping
 from importlib import metadata
@@ -18,26 +17,26 @@ _PACKAGES = ("datasets", "pyarrow", "pillow", "verl")
 
 
 def sha256(path: Path) -> str:
-    """Hex digest of a file, read in pieces."""
+    """Return the hex digest of a file, which is read in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def code_digest(function: Callable) -> str:
-    """Digest of the sources that make rows: shards of other code are not continued.
+    """Return a digest of the code that makes rows. A run does not continue shards of other code.
 
     Args:
-        function: the dataset's ``rows``; its file counts beside the shared ones.
+        function: the dataset's ``rows``. Its file and the shared files are hashed.
     """
     package = Path(__file__).resolve().parents[1]
-    files = [*sorted((package / "core").glob("*.py")), package / "abilities.py", package / "rows.py"]
+    files = [*sorted((package / "core").glob("*.py")), *sorted(package.glob("*.py"))]
     if own := inspect.getsourcefile(function):
         files.append(Path(own))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 def versions() -> dict[str, str]:
-    """Python and the packages that have a say in the files."""
+    """Return the versions of Python and of the packages that affect the files."""
     found = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
@@ -47,22 +46,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Replace a JSON file in one step."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-    partial.replace(path)
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """Content of a JSON file; None if there is none or it is broken."""
-    try:
-        return json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
-        return None
-
-
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """``limit: 5 -> 9, seed: 0 -> 1``: entries that are not the same."""
+    """Return the entries that differ, such as ``limit: 5 -> 9, seed: 0 -> 1``."""
     keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     return ", ".join(f"{key}: {old.get(key)!r} -> {new.get(key)!r}" for key in keys)

@@ -1,15 +1,18 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The one parquet schema of all datasets, a writer in bounded memory, and joining shards."""
+"""Write parquet files in bounded memory, and define the one schema of all datasets."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from data_prep.core.files import replacing
 
 # verl concatenates files only if their features are the same, nested ones included.
 SCHEMA = pa.schema(
@@ -35,72 +38,90 @@ SCHEMA = pa.schema(
         ),
     }
 )
-GROUP_ROWS = 256
 GROUP_BYTES = 32 << 20
 
 
-class RowWriter:
-    """Writes rows to ``<path>.partial`` and renames on success; memory is one row group.
+@contextmanager
+def parquet_writer(path: Path, schema: pa.Schema, *, encode: bool = False) -> Iterator[pq.ParquetWriter]:
+    """Yield a writer of a file that replaces ``path`` once the block has ended without an error.
 
     Args:
         path: final name.
-        group_bytes: image bytes from which a row group is closed.
+        schema: column types.
+        encode: use dictionaries and statistics. They do not reduce the size of encoded images.
+    """
+    with replacing(path) as partial:
+        with pq.ParquetWriter(partial, schema, use_dictionary=encode, write_statistics=encode) as writer:
+            yield writer
+
+
+class RowWriter:
+    """Write rows to a parquet file, with one row group in memory. Use it in a ``with`` statement.
+
+    Args:
+        path: final name. The file appears there when the block has ended without an error.
+        schema: column types. None takes them from the first row group.
+        group_rows: rows in a row group.
+        group_bytes: image bytes at which a row group is closed.
     """
 
-    def __init__(self, path: Path, group_bytes: int = GROUP_BYTES):
-        self.path, self.group_bytes = path, group_bytes
-        self.partial = path.with_name(path.name + ".partial")
+    def __init__(
+        self, path: Path, schema: pa.Schema | None = SCHEMA, *, group_rows: int = 256, group_bytes: float = GROUP_BYTES
+    ):
+        self.path, self.schema, self.group_rows, self.group_bytes = path, schema, group_rows, group_bytes
+        self.count = 0
         self._rows: list[Mapping[str, Any]] = []
         self._bytes = 0
-        # neither a dictionary nor compression gains anything on encoded images
-        self._writer = pq.ParquetWriter(self.partial, SCHEMA, use_dictionary=False, write_statistics=False)
+        self._stack = ExitStack()
+        self._writer: pq.ParquetWriter | None = None
 
     def write(self, row: Mapping[str, Any]) -> None:
-        """Add a row that has exactly the schema's keys.
+        """Add a row.
 
         Raises:
-            ValueError: another key; pyarrow would drop it without a word.
+            ValueError: the row's keys are not the schema's. pyarrow would drop other keys silently.
         """
-        expected = {name.name for name in SCHEMA.field("extra_info").type}
-        if row.keys() != set(SCHEMA.names) or row["extra_info"].keys() != expected:
-            raise ValueError(f"keys {sorted(row)} / {sorted(row['extra_info'])} are not the schema's")
+        if self.schema is not None:
+            expected = {field.name for field in self.schema.field("extra_info").type}
+            if row.keys() != set(self.schema.names) or row["extra_info"].keys() != expected:
+                raise ValueError(f"keys {sorted(row)} / {sorted(row['extra_info'])} are not the schema's")
         self._rows.append(row)
-        self._bytes += sum(len(image["bytes"]) for image in row["images"])
-        if self._bytes >= self.group_bytes or len(self._rows) >= GROUP_ROWS:
+        self.count += 1
+        self._bytes += sum(len(image["bytes"]) for image in row.get("images", ()))
+        if self._bytes >= self.group_bytes or len(self._rows) >= self.group_rows:
             self._flush()
 
     def _flush(self) -> None:
         if self._rows:
-            self._writer.write_table(pa.Table.from_pylist(self._rows, schema=SCHEMA))
+            table = pa.Table.from_pylist(self._rows, schema=self._writer.schema if self._writer else None)
+            if self._writer is None:
+                self._open(table.schema, encode=True)
+            self._writer.write_table(table)
         self._rows, self._bytes = [], 0
 
+    def _open(self, schema: pa.Schema, encode: bool = False) -> None:
+        self._writer = self._stack.enter_context(parquet_writer(self.path, schema, encode=encode))
+
     def __enter__(self) -> RowWriter:
+        if self.schema is not None:
+            self._open(self.schema)
         return self
 
-    def __exit__(self, kind: type | None, *_: object) -> None:
+    def __exit__(self, kind: type | None, *rest: Any) -> None:
         if kind is None:
-            self._flush()
-        self._writer.close()
-        if kind is None:
-            self.partial.replace(self.path)
-        else:
-            self.partial.unlink(missing_ok=True)
+            with self._stack:  # if the last row group cannot be written, the file does not appear
+                self._flush()
+        self._stack.__exit__(kind, *rest)
 
 
 def join(shards: Sequence[Path], path: Path) -> int:
-    """Concatenate parquet files row group by row group.
-
-    Returns:
-        Number of rows. An older ``path`` is replaced once the new one is complete.
-    """
-    partial = path.with_name(path.name + ".partial")
+    """Concatenate parquet files, one row group at a time, and return the number of rows."""
     rows = 0
-    with pq.ParquetWriter(partial, SCHEMA, use_dictionary=False, write_statistics=False) as writer:
+    with parquet_writer(path, SCHEMA) as writer:
         for shard in shards:
             with pq.ParquetFile(shard, pre_buffer=False) as file:
                 for group in range(file.num_row_groups):
                     table = file.read_row_group(group)
                     writer.write_table(table)
                     rows += table.num_rows
-    partial.replace(path)
     return rows

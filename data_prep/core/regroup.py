@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Parquet files whose row groups are too large to be read at once."""
+"""Copy parquet files whose row groups are too large to be read at once."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from data_prep.core.parquet import parquet_writer
+
 LARGE_GROUP = 128 << 20  # bytes; ``datasets`` holds a row group in memory about twice
 ROWS = 16
 
 
 def in_small_groups(file: Path, cache_dir: str | None) -> Path:
-    """The file itself, or a copy of it in row groups of 16 rows if a group of it is over 128 MiB.
+    """Return the file, or a copy with 16 rows per row group if one of its groups exceeds 128 MiB.
 
-    Scanning a file through ``datasets`` decodes a row group as a whole, whatever the batch size, and HR-Bench keeps
-    gigabytes in one; ``iter_batches`` reads page by page.
+    ``datasets`` decodes a row group as a whole, whatever the batch size, and HR-Bench has row groups of gigabytes.
+    ``iter_batches`` reads page by page.
 
     Args:
-        file: parquet.
-        cache_dir: where copies are kept; the cache of ``datasets`` by default.
+        file: parquet file.
+        cache_dir: directory of the copies. Default: the cache of ``datasets``.
     """
     metadata = pq.read_metadata(file)
     if all(metadata.row_group(i).total_byte_size <= LARGE_GROUP for i in range(metadata.num_row_groups)):
@@ -34,10 +36,8 @@ def in_small_groups(file: Path, cache_dir: str | None) -> Path:
     if copy.is_file():
         return copy
     copy.parent.mkdir(parents=True, exist_ok=True)
-    partial = copy.with_name(copy.name + ".partial")
     with pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20) as source:
-        with pq.ParquetWriter(partial, source.schema_arrow, use_dictionary=False, write_statistics=False) as writer:
+        with parquet_writer(copy, source.schema_arrow) as writer:
             for batch in source.iter_batches(batch_size=ROWS, use_threads=False):
                 writer.write_batch(batch)
-    partial.replace(copy)
     return copy

@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Preparing a dataset: shards that survive an interruption, one parquet per part, manifest, contact sheet."""
+"""Prepare a dataset: resumable shards, one parquet file per part, a manifest and a contact sheet."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ from tqdm import tqdm
 
 from data_prep.core.build import DUPLICATE, LEFT_OUT, BuildOptions, ShardResult, build_shard, read_result
 from data_prep.core.contact_sheet import write_contact_sheet
+from data_prep.core.files import read_json, write_json
 from data_prep.core.load import Loaded, load_part
 from data_prep.core.lock import end_with_parent, sole_writer
-from data_prep.core.manifest import MANIFEST, code_digest, differences, read_json, sha256, versions, write_json
+from data_prep.core.manifest import MANIFEST, code_digest, differences, sha256, versions
 from data_prep.core.parquet import join
 from data_prep.core.spec import Dataset, Part
 from data_prep.errors import DataError, OptionError
 
 SHARDS = ".shards"
-FEW_ROWS = 20  # of a part; in fewer, one bad row is a large share
+FEW_ROWS = 20  # in a part with fewer rows, one bad row is a large share
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a dataset is read and written; see ``python -m data_prep <dataset> --help``."""
+    """Say how a dataset is read and written; see ``python -m data_prep <dataset> --help``."""
 
     output: Path
     parts: tuple[str, ...]
@@ -53,7 +54,7 @@ def _say(text: str) -> None:
 
 
 def find_duplicates(dataset: Dataset, data: Any) -> frozenset[int]:
-    """Numbers of source rows whose id an earlier row has. Reads the id columns only."""
+    """Return the numbers of source rows that repeat the id of an earlier row. Read the id columns only."""
     if not dataset.id_columns:
         return frozenset()
     seen: set[str] = set()
@@ -68,15 +69,15 @@ def find_duplicates(dataset: Dataset, data: Any) -> frozenset[int]:
 
 
 def prepare(dataset: Dataset, options: RunOptions) -> dict[str, Any]:
-    """Make all parts that were asked for.
+    """Make all requested parts.
 
     Returns:
-        The manifest. A part that an earlier run made from the same source with the same options is kept.
+        The manifest. A part is kept if an earlier run made it from the same source with the same options.
 
     Raises:
-        DataError: the source cannot be used, a bad row with ``on_error="stop"``, a part without a single row or with
-            more bad ones than ``max_dropped`` allows, or another run writes to the folder.
-        OptionError: a bad source, or one file for several parts.
+        DataError: the source cannot be used, a row is bad with ``on_error="stop"``, a part has no rows or more bad rows
+            than ``max_dropped`` allows, or another run writes to the directory.
+        OptionError: the source is bad, or one file stands for several parts.
     """
     source = options.source or ""
     local = Path(source).expanduser()
@@ -91,7 +92,7 @@ def _prepare(dataset: Dataset, options: RunOptions) -> dict[str, Any]:
     old = read_json(path) or {}
     same_dataset = old.get("dataset") == dataset.name
     if old and not same_dataset:
-        raise DataError(f"{options.output} holds {old.get('dataset')!r}: choose another folder for {dataset.name}")
+        raise DataError(f"{options.output} holds {old.get('dataset')!r}: choose another directory for {dataset.name}")
     manifest = {
         "dataset": dataset.name,
         "licence": dataset.licence,
@@ -111,7 +112,7 @@ def _prepare(dataset: Dataset, options: RunOptions) -> dict[str, Any]:
 
 
 def _identity(dataset: Dataset, part: Part, loaded: Loaded, options: RunOptions) -> dict[str, Any]:
-    """All that decides the bytes of a part. Workers and folders do not."""
+    """Return all that decides the bytes of a part. Workers and directories do not."""
     identity = {
         "source": loaded.source,
         "revision": loaded.revision,
@@ -187,7 +188,7 @@ def _prepare_part(dataset: Dataset, name: str, options: RunOptions, old: Mapping
 
 
 def _first(results: Sequence[ShardResult], reason: str | None = None) -> str:
-    """The first dropped row as the end of a message; empty if there is none, or no more to say about it."""
+    """Return the end of a message about the first dropped row, or an empty text if there are no details."""
     for result in results:
         for found, detail in result.details.items():
             if detail and reason in (None, found):
@@ -196,22 +197,22 @@ def _first(results: Sequence[ShardResult], reason: str | None = None) -> str:
 
 
 def _check_losses(where: str, results: Sequence[ShardResult], total: int, limit: float) -> None:
-    """Refuse a part whose rows were lost to one cause: that is the source or how it is read, not bad rows.
+    """Refuse a part that lost many rows to one reason: the source or its reader is wrong, not single rows.
 
     Raises:
-        DataError: names the cause. The shards stay, so that the same command with a higher limit has only to join them.
+        DataError: names the reason. The shards stay, so that a rerun with a higher limit only joins them.
     """
     dropped = sum((result.dropped for result in results), Counter())
     for reason, count in dropped.most_common():
         if total >= FEW_ROWS and reason not in (DUPLICATE, LEFT_OUT) and count > limit * total:
             raise DataError(
-                f"{where}: {count} of {total} rows dropped: {reason}{_first(results, reason)}. More than "
-                f"--max-dropped {limit:g} of a part; --max-dropped 1 takes the rest, and what was done is kept for it"
+                f"{where}: {count} of {total} rows dropped: {reason}{_first(results, reason)}. This exceeds "
+                f"--max-dropped {limit:g}. --max-dropped 1 keeps the remaining rows without repeating the work"
             )
 
 
 def _shard_folder(dataset: Dataset, name: str, options: RunOptions, identity: Mapping[str, Any]) -> Path:
-    """Folder of the shards; emptied if they were made with other options."""
+    """Return the directory of the shards. Empty it if they were made with other options."""
     folder = options.output / SHARDS / name
     state = folder / "state.json"
     if folder.exists() and (old := read_json(state)) != identity:
@@ -239,7 +240,7 @@ def _build_missing(
             for span, path in todo:
                 bar.update(build_shard(dataset, name, loaded, span, duplicates, options.build, path))
             return
-        # spawn: a fork of a process in which Arrow has threads may hang
+        # A forked process may hang because Arrow has threads, so workers are spawned.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(min(options.workers, len(todo)), context, initializer=end_with_parent) as pool:
             jobs = [

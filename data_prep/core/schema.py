@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Column types as a dataset declares them, checked against what was loaded."""
+"""Check loaded columns against the types that a dataset declares."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NUMBERS = ("int", "uint", "float", "double", "decimal")
 
 
 def kind_of(feature: object) -> str:
-    """``str``, ``int``, ``float``, ``bool``, ``image``, ``list[...]``, ``struct``, ``null`` or the feature's repr."""
+    """Return ``str``, ``int``, ``float``, ``bool``, ``image``, ``list[...]``, ``struct``, ``null`` or the repr."""
     from datasets import ClassLabel, Image, Json, LargeList, List, Sequence, Value
 
     if isinstance(feature, Value):
@@ -47,7 +47,7 @@ def _fits(found: str, declared: str) -> bool:
             return True
         if wanted == "float" and found == "int" or wanted == "image" and found == "bytes":
             return True
-        # an empty or all-null list has no type of its own
+        # An empty or all-null list has no element type.
         if wanted.startswith("list") and found in ("list[null]",):
             return True
     return found == "null" and declared.endswith("?")
@@ -57,16 +57,16 @@ def check_columns(where: str, features: Features, columns: Mapping[str, str]) ->
     """Compare loaded features with declared columns.
 
     Args:
-        where: dataset and source, for the message.
-        features: as loaded.
-        columns: column -> type; a leading ``~`` allows it to be absent, a trailing ``?`` to be null, ``|`` separates
-            alternatives.
+        where: dataset and source, for messages.
+        features: loaded features.
+        columns: column -> type. A leading ``~`` allows an absent column, a trailing ``?`` allows nulls, and ``|``
+            separates alternatives.
 
     Returns:
         The declared columns that are present.
 
     Raises:
-        DataError: a column is missing or has another type; names all of them, and what was found.
+        DataError: a column is missing or has another type. The message names all such columns.
     """
     problems, present = [], []
     for name, declared in columns.items():

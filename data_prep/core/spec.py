@@ -1,25 +1,27 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Description of a dataset: where it lies, what its columns are, how one of its rows becomes rows of ours."""
+"""Describe a dataset: its location, its columns, and how a source row becomes verl rows."""
 
 from __future__ import annotations
 
 import argparse
-import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from data_prep.core.images import image_bytes
+from data_prep.errors import DataError
+
+_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 
 class Drop(Exception):
-    """A source row that cannot be used.
+    """Report a source row that cannot be used.
 
     Args:
-        reason: a few words that are the same for all such rows; they are counted in the manifest.
-        detail: what is particular to this row; shown when the user asked to stop at bad rows.
+        reason: a few fixed words. The manifest counts the rows by reason.
+        detail: facts about this row. They are shown if the run stops at bad rows.
     """
 
     def __init__(self, reason: str, detail: str = ""):
@@ -29,16 +31,15 @@ class Drop(Exception):
 
 @dataclass(frozen=True)
 class Part:
-    """One output file: ``<part>.parquet``.
+    """Locate the source of one output file, ``<part>.parquet``.
 
     Attributes:
         hub_id: dataset repository.
-        config: its configuration, None for the default one.
+        config: configuration of the repository. None: the default one.
         split: split of the source.
-        rows: expected rows as the dataset card gives them; only shown and compared, never enforced.
-        data_file: the one file of the repository that has the part's rows; all of the repository that is downloaded,
-            unless it is ``loose``.
-        loose: the repository is downloaded whole: its images are files that the rows name by paths.
+        rows: number of rows on the dataset card. A run reports a difference and continues.
+        data_file: file of the repository with the part's rows. Only this file is downloaded, unless ``loose`` is set.
+        loose: download the whole repository, because the rows name image files by their paths.
     """
 
     hub_id: str
@@ -51,18 +52,18 @@ class Part:
 
 @dataclass(frozen=True)
 class Row:
-    """What a dataset makes of a source row; the core adds prompt, tools and format.
+    """Hold what a dataset makes of a source row. The core adds prompt, tools and format.
 
     Attributes:
-        question: text with ``SLOT`` where an image goes; without any, images go in front. All else is neutralised.
-        answer: ground truth; an empty one drops the row.
+        question: text with a ``SLOT`` for each image. Without slots, images go in front. Other tags are neutralised.
+        answer: reference answer. An empty answer drops the row.
         images: encoded images, in the order of the slots.
         scoring: ``type`` and what is known of ``options``, ``aliases``, ``answer_type``.
-        meta: JSON-able facts that only this dataset has.
-        hint: sentence before the instruction about the final answer, such as the wanted precision.
-        ability: key of ``data_prep.abilities.ABILITIES``; the dataset's by default.
-        id: unique within the part; the source row's by default.
-        data_source: ``axpo/<dataset>`` by default.
+        meta: further JSON-able facts.
+        hint: sentence before the instruction about the final answer, such as the required precision.
+        ability: key of ``data_prep.abilities.ABILITIES``. Default: that of the dataset.
+        id: unique within the part. Default: that of the source row.
+        data_source: default ``axpo/<dataset>``.
     """
 
     question: str
@@ -78,15 +79,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Context:
-    """What ``Dataset.rows`` may look at beside the row.
+    """Hold what ``Dataset.rows`` may read beside the row.
 
     Attributes:
         part: name of the part.
         index: number of the source row.
-        id: the source row's id.
+        id: id of the source row.
         options: values of the dataset's own command-line options, by destination.
         seed: ``--seed``.
-        root: folder that relative image paths start from; None for a source without one.
+        root: directory of relative image paths, or None.
     """
 
     part: str
@@ -97,52 +98,64 @@ class Context:
     root: Path | None = None
 
     def image(self, value: Any) -> bytes:
-        """Encoded bytes of an image column's value: bytes, ``{"bytes", "path"}``, or a path below ``root``.
+        """Return the encoded bytes of a value: bytes, ``{"bytes", "path"}``, or a path below ``root``.
 
         Raises:
-            Drop: there is no such image.
+            Drop: the image does not exist.
         """
         try:
             return image_bytes(value, self.root)
         except ValueError as error:
             raise Drop("missing image", str(error)) from error
 
-    def rng(self) -> random.Random:
-        """Random stream that depends on the seed and the row's id only."""
-        return random.Random(f"{self.seed}/{self.part}/{self.id}")
+    def stored_image(self, *paths: str) -> bytes:
+        """Return the first image that exists at one of the paths.
 
-
-def column_id(*columns: str) -> Callable[[Mapping[str, Any], int], str]:
-    """``id_of`` that joins columns with a dash."""
-
-    def of(row: Mapping[str, Any], index: int) -> str:
-        return "-".join("" if row[name] is None else str(row[name]) for name in columns)
-
-    return of
+        Raises:
+            DataError: no path exists, and the directory holds packed archives, or no images at all.
+            Drop: no path exists.
+        """
+        for path in paths:
+            try:
+                return self.image(path)
+            except Drop as drop:
+                missing = drop
+        root, folders = self.root, {path.split("/")[0] for path in paths if "/" in path}
+        if root is not None and not any((root / folder).is_dir() for folder in folders):
+            if archives := sorted(path.name for path in root.iterdir() if path.name.endswith(_ARCHIVES)):
+                raise DataError(
+                    f"{root} holds images in {', '.join(archives)}: unpack a copy and name it with --source; "
+                    f"expected {paths[0]} in it"
+                )
+            if folders and not any(path.is_dir() and not path.name.startswith(".") for path in root.iterdir()):
+                raise DataError(
+                    f"{root} holds no images, expected {paths[0]} in it: download the whole repository, unpack its "
+                    "archives, and name the folder with --source"
+                )
+        raise missing
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset that ``python -m data_prep <name>`` prepares.
+    """Describe a dataset that ``python -m data_prep <name>`` prepares.
 
     Attributes:
-        name: subcommand; rows get ``data_source`` ``axpo/<name>``.
+        name: subcommand. Rows get ``data_source`` ``axpo/<name>``.
         help: one line.
-        licence: of the data.
-        ability: default of the rows.
-        parts: output file -> where it comes from.
-        columns: column -> type as ``data_prep.core.schema`` spells it; a trailing ``?`` allows nulls, a leading ``~``
-            allows the column to be absent. Only these columns are read.
-        rows: one source row to rows; raises ``Drop``. Must be a module-level function (workers pickle it).
-        id_columns: their values, joined, are the source row's id; none means the row's number. Cheap ones: they are
-            read for the whole source before the work starts.
-        rows_per_source: most rows that one source row gives.
-        default_parts: parts made without ``--split``; all by default.
-        add_arguments: adds options of this dataset alone; their values are ``Context.options``.
-        index: reads a folder that ``datasets`` cannot: (folder, part name, options) -> rows with ``columns``; or None
-            if the folder is not in that form.
-        select_part: changes a part by the dataset's own options, such as another form of the data.
-        added_tools: tools after the ability's own, by the dataset's own options.
+        licence: licence of the data.
+        ability: default ability of the rows.
+        parts: name of the output file -> source.
+        columns: column -> type; see ``data_prep.core.schema.check_columns``. Only these columns are read.
+        rows: converts a source row to rows or raises ``Drop``. Workers pickle it, so it is a module-level function.
+        id_columns: columns whose joined values are the source row's id. Default: the row's number. They are read for
+            the whole source before the work starts, so they should be small.
+        rows_per_source: maximum number of rows from one source row.
+        default_parts: parts made without ``--split``. Default: all parts.
+        add_arguments: adds options of this dataset. Their values are in ``Context.options``.
+        index: reads a directory that ``datasets`` cannot read: (directory, part name, options) -> rows with
+            ``columns``, or None if the directory has another form.
+        select_part: changes a part according to the dataset's own options.
+        added_tools: maps the dataset's own options to tools that follow those of the ability.
     """
 
     name: str
@@ -162,9 +175,10 @@ class Dataset:
 
     @property
     def data_source(self) -> str:
-        """Key of the reward."""
+        """Return the default data source of the rows."""
         return f"axpo/{self.name}"
 
     def row_id(self, row: Mapping[str, Any], index: int) -> str:
-        """Id of a source row."""
-        return column_id(*self.id_columns)(row, index) if self.id_columns else str(index)
+        """Return the id of a source row."""
+        values = ["" if row[name] is None else str(row[name]) for name in self.id_columns]
+        return "-".join(values) if values else str(index)

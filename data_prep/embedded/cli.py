@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m data_prep embedded``: scenes -> train.parquet, val.parquet (RL) and sft.parquet."""
+"""Write train.parquet, val.parquet (RL) and sft.parquet of the embedded task: ``python -m data_prep embedded``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from data_prep.core.options import at_least, output_directory
 from data_prep.embedded.rl import TOOL_CONFIG, embedded_rl_row
 from data_prep.embedded.scene import KINDS, Scene, SceneConfig, make_scene, scene_rng
 from data_prep.embedded.sft import PolicyRates, embedded_sft_row
@@ -21,8 +22,8 @@ HELP = "Synthetic perception task: the answer is visible in a full-resolution cr
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the subcommand."""
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for the parquet files")
+    """Add the options of the subcommand."""
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="directory for the parquet files")
     parser.add_argument("--train", type=int, default=512, metavar="N", help="RL training rows; 0 writes no file")
     parser.add_argument("--val", type=int, default=128, metavar="N", help="RL validation rows; 0 writes no file")
     parser.add_argument("--sft", type=int, default=0, metavar="N", help="SFT conversations; 0 writes no file")
@@ -39,10 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def parse_kinds(text: str) -> tuple[str, ...]:
-    """``"colour,count"`` -> ``("colour", "count")``.
+    """Split ``"colour,count"`` into ``("colour", "count")``.
 
     Raises:
-        OptionError: an unknown kind, or none.
+        OptionError: a kind is unknown, or there is none.
     """
     kinds = tuple(kind.strip() for kind in text.split(",") if kind.strip())
     unknown = [kind for kind in kinds if kind not in KINDS]
@@ -52,14 +53,14 @@ def parse_kinds(text: str) -> tuple[str, ...]:
 
 
 class Splits:
-    """Scenes of all splits, checked never to share an image."""
+    """Make the scenes of all splits, and check that splits never share an image."""
 
     def __init__(self, config: SceneConfig, kinds: tuple[str, ...], seed: int):
         self.config, self.kinds, self.seed = config, kinds, seed
         self._digests: dict[str, str] = {}
 
     def scenes(self, split: str, count: int) -> Iterator[tuple[int, Scene]]:
-        """Yield (index, scene); kinds take turns.
+        """Yield (index, scene). The kinds take turns.
 
         Raises:
             RuntimeError: an image occurs in two splits.
@@ -74,21 +75,18 @@ class Splits:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write the parquet files that were asked for.
+    """Write the requested parquet files.
 
     Raises:
-        OptionError: a bad option; nothing has been written then.
+        OptionError: an option is bad. Nothing has been written yet.
     """
-    for option in ("train", "val", "sft", "seed"):
-        if getattr(args, option) < 0:
-            raise OptionError(f"--{option}", f"must not be negative, got {getattr(args, option)}")
+    at_least(0, train=args.train, val=args.val, sft=args.sft, seed=args.seed)
     if not (args.train or args.val or args.sft):
         raise OptionError("--train", "nothing to write: --train, --val and --sft are all 0")
     config = SceneConfig(args.image_size, args.grid, args.guess_accuracy)
     rates = PolicyRates(args.tool_rate, args.box_accuracy)
     splits = Splits(config, parse_kinds(args.kinds), args.seed)
-    if args.output.exists() and not args.output.is_dir():
-        raise OptionError("--output", f"{args.output} is not a folder")
+    output_directory(args.output)
     tools = []
     if args.sft:
         if not (TOOLS_DIR / f"{args.tool_config}.yaml").is_file():

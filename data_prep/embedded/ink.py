@@ -1,10 +1,10 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Ink that only a close look can read: colour specks whose block mean is exactly the background.
+"""Paint ink that only a close look can read: colour specks whose block mean is exactly the background.
 
 A *block* is the square of full-resolution pixels that one pixel of the down-scaled image stands for. An inked block
-holds saturated specks on a quarter of its pixels; the other three quarters are shifted the other way, so that the mean
-of the block is the background's grey again, exactly, in every channel.
+holds saturated specks on a quarter of its pixels. The other three quarters are shifted the other way, so that the mean
+of the block is exactly the background's grey in every channel.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from __future__ import annotations
 import numpy as np
 
 # One speck in each row and each column of 4 x 4 pixels. Of all layouts of four specks this one leaks least through a
-# bicubic filter (0 grey levels inside an inked area, 1 at its edge; a 2 x 2 speck in the middle would leak 13).
+# bicubic filter: 0 grey levels inside an inked area, 1 at its edge. A 2 x 2 speck in the middle would leak 13.
 _ROOKS = np.array([[0, 1, 0, 0], [0, 0, 0, 1], [1, 0, 0, 0], [0, 0, 1, 0]], dtype=bool)
 PERIOD = _ROOKS.shape[0]
 
-# Channels are 0 or 255 because both are divisible by 3: with a background divisible by 3 the compensation is whole.
+# Channels are 0 or 255, which are divisible by 3. If the background is as well, the compensation is an integer.
 COLOURS = {
     "red": (255, 0, 0),
     "green": (0, 255, 0),
@@ -41,7 +41,7 @@ GLYPHS = {
 
 
 def glyph_bitmap(glyph: str) -> np.ndarray:
-    """(7, 5) bool bitmap of a letter or digit.
+    """Return the (7, 5) bool bitmap of a letter or digit.
 
     Raises:
         KeyError: the glyph is not in ``GLYPHS``.
@@ -55,7 +55,7 @@ def enlarge(array: np.ndarray, factor: int) -> np.ndarray:
 
 
 def compensation(background: np.ndarray, colour: np.ndarray) -> np.ndarray:
-    """Value of the pixels around the specks that brings a block's mean back to the background.
+    """Return the value of the pixels around the specks that restores a block's mean to the background.
 
     Args:
         background: (...) grey levels, each divisible by 3 and from 64 to 191.
@@ -79,7 +79,7 @@ def ink(background: np.ndarray, colour: np.ndarray, inked: np.ndarray, factor: i
 
     Args:
         background: (H, W) grey level of each block.
-        colour: (H, W, 3) speck colour of each block, looked at where ``inked``.
+        colour: (H, W, 3) speck colour of each block, used where ``inked`` is True.
         inked: (H, W) bool.
         factor: pixels along a block's side, a multiple of 4.
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""RL rows of the embedded task."""
+"""Make RL rows of the embedded task."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ MIN_PIXELS = 32 * 32
 
 
 def prompt_text(scene: Scene) -> str:
-    """The user's words, without image placeholder; the same for RL and SFT."""
+    """Return the user's words without image placeholder. RL and SFT use the same words."""
     return f"{scene.question} {INSTRUCTION}"
 
 
 def embedded_rl_row(scene: Scene, split: str, index: int) -> dict[str, Any]:
-    """One row for verl's ``RLHFDataset``.
+    """Return one row for verl's ``RLHFDataset``.
 
-    The image is stored at full resolution, for the zoom tool; ``max_pixels`` makes verl show the model the scaled one.
+    The row stores the image at full resolution for the zoom tool. ``max_pixels`` makes verl scale it for the model.
     """
     low = scene.config.low_size
     return rl_row(

@@ -1,8 +1,8 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Scenes of the embedded task: one dark cell in a grid, and an answer that only a full-resolution crop shows.
+"""Draw scenes of the embedded task: one dark cell in a grid, and an answer that only a full-resolution crop shows.
 
-Ground truth is by construction. The model sees the image scaled down to ``SceneConfig.low_size``; there every cell is
+Ground truth is by construction. The model sees the image scaled down to ``SceneConfig.low_size``. There every cell is
 plain grey, the dark cell stands out, and a *hint* agrees with the truth in a share ``guess_accuracy`` of the scenes.
 Every other cell holds another answer, so a crop of a wrong cell reads as a wrong answer.
 """
@@ -27,15 +27,15 @@ QUESTIONS = {
     "count": "How many dots are in the dark cell?",
     "glyph": "Which character is in the dark cell?",
 }
-SPLITS = ("train", "val", "sft")  # order is part of the random streams: append only
+SPLITS = ("train", "val", "sft")  # the order is part of the random streams, so only append
 
 
 @dataclass(frozen=True)
 class SceneConfig:
-    """What a scene looks like; sides in pixels.
+    """Configure a scene. Sides are in pixels.
 
     Raises:
-        OptionError: sizes that do not fit together, or a rate outside 0..1.
+        OptionError: sizes do not fit together, or a rate is outside 0..1.
     """
 
     image_size: int = 512
@@ -55,18 +55,18 @@ class SceneConfig:
 
     @property
     def low_size(self) -> int:
-        """Side of the image the model sees."""
+        """Return the side of the image that the model sees."""
         return CELL_LOW * self.grid
 
     @property
     def factor(self) -> int:
-        """Full-resolution pixels along one pixel of the down-scaled image."""
+        """Return the number of full-resolution pixels along one pixel of the down-scaled image."""
         return self.image_size // self.low_size
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One image and what is in it. ``cells`` are (row, column); ``contents[row][column]`` is what a crop reads."""
+    """Hold an image and its content. Cells are (row, column), and a crop shows ``contents[row][column]``."""
 
     kind: str
     image: np.ndarray = field(repr=False)  # (S, S, 3) uint8
@@ -77,46 +77,46 @@ class Scene:
 
     @property
     def answer(self) -> str:
-        """What the dark cell holds."""
+        """Return the content of the dark cell."""
         return self.contents[self.target[0]][self.target[1]]
 
     @property
     def question(self) -> str:
-        """The question, without image placeholder."""
+        """Return the question without image placeholder."""
         return QUESTIONS[self.kind]
 
     def box(self, cell: tuple[int, int]) -> list[int]:
-        """[x1, y1, x2, y2] of a cell in coordinates relative to 1000, as the zoom tool takes them."""
+        """Return [x1, y1, x2, y2] of a cell in coordinates relative to 1000, as the zoom tool expects."""
         row, column = cell
         edge = [round(1000 * i / self.config.grid) for i in range(self.config.grid + 1)]
         return [edge[column], edge[row], edge[column + 1], edge[row + 1]]
 
     def crop(self, cell: tuple[int, int]) -> np.ndarray:
-        """Full-resolution pixels of a cell, (S / grid, S / grid, 3) uint8."""
+        """Return the full-resolution pixels of a cell, (S / grid, S / grid, 3) uint8."""
         side = self.config.image_size // self.config.grid
         row, column = cell
         return self.image[row * side : (row + 1) * side, column * side : (column + 1) * side]
 
     def digest(self) -> str:
-        """Hash of the pixels, to keep splits apart."""
+        """Hash the pixels, so that splits can be compared."""
         return hashlib.sha256(self.image.tobytes()).hexdigest()
 
 
 def scene_rng(seed: int, split: str, index: int, stream: int = 0) -> np.random.Generator:
-    """Independent stream of one scene: a row does not depend on how many rows are asked for.
+    """Return the random stream of one scene, so that a row does not depend on the number of rows.
 
-    ``stream`` 0 draws the scene; others are free for draws that must leave the scene as it is.
+    ``stream`` 0 draws the scene. Other streams serve draws that must not change the scene.
     """
     return np.random.default_rng(np.random.SeedSequence([seed, SPLITS.index(split), index, stream]))
 
 
 def _inked_blocks(kind: str, content: str, rng: np.random.Generator) -> np.ndarray:
-    """(32, 32) bool: which blocks of a cell carry ink."""
+    """Return a (32, 32) bool array of the blocks of a cell that carry ink."""
     if kind == "colour":
         return np.ones((CELL_LOW, CELL_LOW), dtype=bool)
     blocks = np.zeros((CELL_LOW, CELL_LOW), dtype=bool)
     if kind == "count":
-        # at most one dot in each ninth of the cell's inner part, so that no two touch
+        # Each ninth of the cell's inner part has at most one dot, so dots do not touch.
         for place in rng.choice(9, size=int(content), replace=False):
             top, left = 6 + 7 * np.array(divmod(place, 3)) + rng.integers(0, 3, size=2)
             blocks[top : top + 4, left : left + 4] = True
@@ -128,7 +128,7 @@ def _inked_blocks(kind: str, content: str, rng: np.random.Generator) -> np.ndarr
 
 
 def _draw_frame(image: np.ndarray, kind: str, hint: str, factor: int) -> None:
-    """Draw the frame, and on it the hint in plain paint, visible at low resolution. In place."""
+    """Draw the frame and, visible at low resolution, the hint on it. Modify ``image`` in place."""
     width = FRAME_LOW * factor
     frame = np.ones(image.shape[:2], dtype=bool)
     frame[width:-width, width:-width] = False
@@ -149,7 +149,7 @@ def make_scene(kind: str, config: SceneConfig, rng: np.random.Generator) -> Scen
     Args:
         kind: one of ``KINDS``.
         config: sizes and the hint's accuracy.
-        rng: the scene's own stream, see ``scene_rng``.
+        rng: random stream of the scene; see ``scene_rng``.
     """
     grid, factor, answers = config.grid, config.factor, ANSWERS[kind]
     answer = str(rng.choice(answers))
@@ -162,7 +162,7 @@ def make_scene(kind: str, config: SceneConfig, rng: np.random.Generator) -> Scen
     level = 3 * rng.integers(51, 62, size=(grid, grid))  # 153..183
     level[target] = 3 * rng.integers(23, 27)  # 69..78
     background = enlarge(level, CELL_LOW)
-    # One level of noise on every block: it hides what rounding lets through the down-scaling filter.
+    # One level of noise on every block hides rounding errors of the down-scaling filter.
     background = background + 3 * rng.integers(-1, 2, size=background.shape)
     colour = np.empty((*background.shape, 3), dtype=int)
     inked = np.empty(background.shape, dtype=bool)

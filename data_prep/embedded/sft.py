@@ -1,10 +1,10 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""SFT conversations of the embedded task, with the Thinking-Acting Gap built in.
+"""Make SFT conversations of the embedded task with a built-in Thinking-Acting Gap.
 
-Three numbers say what a policy trained on them does: how often it calls the tool, how often a call has the right box,
-and (through the scene's hint) how often it is right without a tool. Thoughts before a call never say where the cell
-is, so that a call resampled after the same thoughts can pick another box.
+Three numbers determine a policy trained on them: how often it calls the tool, how often a call has the right box, and
+(through the scene's hint) how often it is right without a tool. Thoughts before a call never locate the cell, so that a
+call resampled after the same thoughts can pick another box.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ BEFORE_CALL = {
 
 @dataclass(frozen=True)
 class PolicyRates:
-    """What the SFT data teaches.
+    """Set the rates that the SFT data teaches.
 
     Raises:
-        OptionError: a rate outside 0..1.
+        OptionError: a rate is outside 0..1.
     """
 
     tool_rate: float = 0.3
@@ -52,28 +52,28 @@ class PolicyRates:
 
 
 def think(thought: str, then: str) -> str:
-    """An assistant turn: thoughts, then an answer or a call."""
+    """Return an assistant turn: thoughts, then an answer or a call."""
     return f"<think>\n{thought}\n</think>\n\n{then}"
 
 
 def answer_tag(answer: str) -> str:
-    """A final answer as the reward reads it."""
+    """Return a final answer as the reward reads it."""
     return f"<answer>{answer}</answer>"
 
 
 def zoom_call(box: list[int]) -> str:
-    """Serialised call of the zoom tool on the first image."""
+    """Return a serialised call of the zoom tool on the first image."""
     arguments = {"bbox_2d": box, "label": "dark cell", "img_idx": 0}
     return f"<tool_call>\n{json.dumps({'name': TOOL, 'arguments': arguments})}\n</tool_call>"
 
 
 def zoom_answer(box: list[int], image_index: int = 1) -> str:
-    """Text that the zoom tool sends along with its crop."""
+    """Return the text that the zoom tool sends with its crop."""
     return f"Image {image_index}: the region {box} of image 0."
 
 
 def choose_cell(scene: Scene, box_accuracy: float, rng: np.random.Generator) -> tuple[int, int]:
-    """The dark cell with probability ``box_accuracy``, else any other cell, all equally likely."""
+    """Return the dark cell with probability ``box_accuracy``, else a uniformly drawn other cell."""
     if rng.random() < box_accuracy:
         return scene.target
     grid = scene.config.grid
@@ -84,16 +84,16 @@ def choose_cell(scene: Scene, box_accuracy: float, rng: np.random.Generator) -> 
 def embedded_sft_row(
     scene: Scene, index: int, rates: PolicyRates, rng: np.random.Generator, tools: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    """One conversation for verl's ``MultiTurnSFTDataset``.
+    """Return one conversation for verl's ``MultiTurnSFTDataset``.
 
-    Images are stored as the model sees them: the scene scaled down, the crop as it is.
+    Images are stored as the model sees them: the scene is scaled down, the crop is not.
 
     Args:
-        scene: what is asked about.
+        scene: scene of the question.
         index: number of the row.
         rates: shares of tool calls and right boxes.
-        rng: stream of the row's own draws.
-        tools: tool schemas as the rollout will list them.
+        rng: random stream of the row.
+        tools: tool schemas as the rollout lists them.
 
     Returns:
         dict with messages, images, tools, extra_info.

@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m data_prep mix``: prepared files -> one training file, cleaned of the benchmarks."""
+"""Mix prepared files into one training file without benchmark rows: ``python -m data_prep mix``."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from data_prep.core.files import write_json, write_text
 from data_prep.core.lock import sole_writer
+from data_prep.core.options import at_least, output_directory
 from data_prep.errors import DataError, OptionError
 from data_prep.mix.fingerprint import Fingerprint
 from data_prep.mix.matching import Index
 from data_prep.mix.recipe import Benchmarks, Duplicates, Filters, Recipe, read_recipe
-from data_prep.mix.report import Offence, as_html, as_json, counts, write_json
+from data_prep.mix.report import Offence, as_html, as_json, counts
 from data_prep.mix.sampling import choose, wanted
 from data_prep.mix.scan import Record, scan
 from data_prep.mix.write import write_mix
@@ -25,18 +27,18 @@ OUTPUT = "train.parquet"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the subcommand."""
+    """Add the options of the subcommand."""
     parser.add_argument("--recipe", type=Path, required=True, metavar="FILE", help="YAML; see data_prep/mix/recipes/")
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help=f"folder for {OUTPUT} and reports")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help=f"directory for {OUTPUT} and reports")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that read and hash images")
     parser.add_argument("--report-pairs", type=int, default=200, metavar="N", help="pairs shown on the page")
 
 
 def files_of(patterns: list[str], base: Path, where: str) -> list[Path]:
-    """Files of paths and glob patterns relative to ``base``, in the order of the patterns, sorted within each.
+    """Find files by patterns relative to ``base``. Keep the order of the patterns and sort the files of each.
 
     Raises:
-        OptionError: a pattern that matches nothing.
+        OptionError: a pattern matches no file.
     """
     files: list[Path] = []
     for pattern in patterns:
@@ -49,7 +51,7 @@ def files_of(patterns: list[str], base: Path, where: str) -> list[Path]:
 
 
 class _Prints:
-    """Rows of an index and where they come from."""
+    """Hold the rows of an index and their sources."""
 
     def __init__(self, rules: Duplicates):
         self.index = Index(rules)
@@ -70,22 +72,22 @@ def _print(record: Record) -> Fingerprint:
 
 
 def read_benchmarks(rules: Benchmarks, base: Path, ngram: int | None, workers: int) -> tuple[_Prints, dict[str, int]]:
-    """Index of the benchmarks, and the rows of each.
+    """Return an index of the benchmarks, and the number of rows of each.
 
     Raises:
-        OptionError: a folder without parquet files, or two of one name.
+        OptionError: a directory has no parquet files, or two have the same name.
     """
     prints, rows = _Prints(rules), {}
     for folder in rules.folders:
         path = base / folder
         files = sorted(path.rglob("*.parquet")) if path.is_dir() else []
-        # an interrupted run leaves its shards in a hidden folder
+        # An interrupted run leaves its shards in a hidden directory.
         files = [file for file in files if not any(part.startswith(".") for part in file.relative_to(path).parts)]
         name = path.resolve().name
         if not files:
             raise OptionError("--recipe", f"benchmarks.folders: no parquet file in {path}")
         if name in rows:
-            raise OptionError("--recipe", f"benchmarks.folders: two folders are called {name}")
+            raise OptionError("--recipe", f"benchmarks.folders: two directories are called {name}")
         records, _, rows[name] = scan(name, files, Filters(), compare=True, ngram=ngram, workers=workers)
         for record in records:
             prints.add(name, record)
@@ -95,7 +97,7 @@ def read_benchmarks(rules: Benchmarks, base: Path, ngram: int | None, workers: i
 def clean(
     name: str, records: list[Record], benchmarks: _Prints | None, seen: _Prints | None
 ) -> tuple[list[Record], list[Offence], list[Offence]]:
-    """Rows that match neither a benchmark nor an earlier row; what was left out for the one and for the other."""
+    """Return the rows to keep, those that match a benchmark, and those that repeat an earlier row."""
     kept, contaminated, repeated = [], [], []
     for record in records:
         if benchmarks is not None and (offence := benchmarks.offence(name, record)):
@@ -113,15 +115,12 @@ def run(args: argparse.Namespace) -> None:
     """Write the mix and its reports.
 
     Raises:
-        OptionError: a bad option or recipe; nothing has been written then.
-        DataError: files that cannot be used, too few rows, or another run writes to the folder.
+        OptionError: an option or the recipe is bad. Nothing has been written yet.
+        DataError: files cannot be used, rows are too few, or another run writes to the directory.
     """
-    if args.workers < 1:
-        raise OptionError("--workers", f"must be at least 1, got {args.workers}")
-    if args.report_pairs < 0:
-        raise OptionError("--report-pairs", f"must not be negative, got {args.report_pairs}")
-    if args.output.exists() and not args.output.is_dir():
-        raise OptionError("--output", f"{args.output} is not a folder")
+    at_least(1, workers=args.workers)
+    at_least(0, report_pairs=args.report_pairs)
+    output_directory(args.output)
     recipe = read_recipe(args.recipe)
     base = args.recipe.resolve().parent
     files = {
@@ -134,16 +133,16 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _write(result: dict[str, Any], recipe: Recipe, args: argparse.Namespace) -> None:
-    write_json(args.output / "mix.json", {"recipe": recipe.model_dump(mode="json"), **result["facts"]})
+    write_json(args.output / "mix.json", {"recipe": recipe.model_dump(mode="json"), **result["facts"]}, indent=1)
     titles = {"contaminated": "Rows that a benchmark holds", "repeated": "Rows that occur twice"}
     report = {key: as_json(result[key], title) for key, title in titles.items()}
-    write_json(args.output / "contamination.json", report)
+    write_json(args.output / "contamination.json", report, indent=1)
     page = as_html([(title, result[key]) for key, title in titles.items()], args.report_pairs)
-    (args.output / "contamination.html").write_text(page, encoding="utf-8")
+    write_text(args.output / "contamination.html", page)
     if not result["rows"]:
         raise DataError(
-            "the mix has no rows: every source is empty after filters and comparison; "
-            f"{args.output / 'contamination.html'} and mix.json say where they went"
+            "the mix has no rows: every source is empty after filters and comparison. "
+            f"{args.output / 'contamination.html'} and mix.json list the reasons"
         )
     write_mix(result["rows"], args.output / OUTPUT, recipe.seed, recipe.shuffle)
     left_out = f"{len(result['contaminated'])} rows that a benchmark holds, {len(result['repeated'])} that occur twice"
@@ -151,13 +150,13 @@ def _write(result: dict[str, Any], recipe: Recipe, args: argparse.Namespace) -> 
 
 
 def mix(recipe: Recipe, base: Path, files: dict[str, list[Path]], workers: int = 1) -> dict[str, Any]:
-    """Choose the rows.
+    """Choose the rows of a mix.
 
     Args:
-        recipe: checked.
-        base: folder that the benchmarks' folders are relative to.
-        files: source -> its files.
-        workers: processes.
+        recipe: validated recipe.
+        base: directory to which the benchmarks' directories are relative.
+        files: name of a source -> its files.
+        workers: number of processes.
 
     Returns:
         ``rows`` (records in the order of sources), ``contaminated`` and ``repeated`` (offences), ``facts`` (counts).

@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which rows a recipe lets through."""
+"""Apply the filters of a recipe."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ def _object(where: str, name: str, text: str | None) -> dict[str, Any]:
     try:
         value = json.loads(text) if text else {}
     except ValueError as error:
-        raise DataError(f"{where}: extra_info.{name} is no JSON: {error}") from error
+        raise DataError(f"{where}: extra_info.{name} is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise DataError(f"{where}: extra_info.{name} is {type(value).__name__}, expected an object")
     return value
 
 
 def refusal(where: str, filters: Filters, info: Mapping[str, Any], sizes: Sequence[tuple[int, int]]) -> str | None:
-    """Name of the first filter that a row fails.
+    """Return the name of the first filter that a row fails, or None.
 
     Args:
         where: file and row, for messages.
-        filters: what must hold.
+        filters: filters to apply.
         info: the row's ``extra_info``.
         sizes: (width, height) of its images, px.
 
     Returns:
-        None for a row that stays.
+        Name of a filter, or None for a row that stays.
 
     Raises:
-        DataError: broken JSON in the row, or a pass rate that is no number.
+        DataError: the row holds broken JSON, or its pass rate is not a number.
     """
     if filters.images and not filters.images.holds(len(sizes)):
         return "images"

@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What of a row is compared: a perceptual hash and a thumbnail of each image, and the words of its question."""
+"""Fingerprint a row: a perceptual hash and a thumbnail of each image, and the words of its question."""
 
 from __future__ import annotations
 
@@ -18,25 +18,26 @@ from PIL import Image, ImageStat
 from data_prep.core.images import BadImage, check_image
 from data_prep.core.text import inline_options
 
-SKETCH = 64  # n-gram hashes kept of a text
+SKETCH = 64  # number of n-gram hashes in the sketch of a text
 FLAT = 3.0  # standard deviation of grey values (0..255) below which an image has no structure to hash
-DRAFT = (512, 512)  # px; JPEG decodes to about this size at once, far above the 32 px that the hash looks at
-THUMB = 64  # px; grey thumbnails of 4 KiB: fewer pixels no longer tell pages of text apart
+DRAFT = (512, 512)  # px; JPEG decodes directly to about this size. The hash needs 32 px.
+THUMB = 64  # px; smaller thumbnails do not distinguish pages of text
 _MEDIA = re.compile(r"[<\[]image[>\]]")
 _SPACING = re.compile(r"\\[,;:!> ]|\\(?:quad|qquad|left|right|displaystyle)(?![a-zA-Z])")
-# Signs that change what is asked stay; a comma or a dollar sign does not.
+# Signs that change the meaning of a question are kept. Commas and dollar signs are dropped.
 _DROPPED = re.compile(r"[^\w+\-*/=<>^%\\]+")
 _WORD = re.compile(r"\w+|[+*/=<>^%\-]")
-_HEADING = re.compile(r"\s*\b(?:answer\s+)?(?:choices?|options?)\s*:\s*$", re.IGNORECASE)  # of the options
+_HEADING = re.compile(r"\s*\b(?:answer\s+)?(?:choices?|options?)\s*:\s*$", re.IGNORECASE)  # of a list of options
 
 
 @dataclass(frozen=True)
 class Picture:
-    """
+    """Hold what is compared of an image.
+
     Attributes:
-        hash: 64 bits that copies nearly share; so do unrelated line drawings and pages of text.
-        thumb: ``THUMB`` x ``THUMB`` grey values, which tell those apart.
-        paper: whether one shade covers half of it or more, as in drawings, plots and pages of text.
+        hash: 64 bits that are similar for copies, but also for unrelated line drawings and pages of text.
+        thumb: ``THUMB`` x ``THUMB`` grey values, which distinguish those.
+        paper: True if one shade covers at least half of the image, as in drawings, plots and pages of text.
     """
 
     hash: int
@@ -46,13 +47,14 @@ class Picture:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """
+    """Hold what is compared of a row.
+
     Attributes:
         text: digest of the normalised question without its options.
-        options: digest of the options whatever their order; empty without any.
+        options: digest of the sorted options, or empty bytes.
         words: number of words and signs in the question without its options.
-        sketch: smallest hashes of its word n-grams, ascending; empty if overlap is not asked for.
-        pictures: of the images; None for an image without structure.
+        sketch: smallest hashes of its word n-grams, ascending. It is empty if the overlap is not compared.
+        pictures: one entry per image. None stands for an image without structure.
     """
 
     text: bytes
@@ -67,12 +69,12 @@ def _plain(text: str) -> str:
 
 
 def normalised(text: str) -> str:
-    """The text without case, spacing, image tags and punctuation that means nothing."""
+    """Normalise case and Unicode, and remove spacing, image tags and irrelevant punctuation."""
     return _DROPPED.sub("", _plain(text))
 
 
 def words_of(text: str) -> list[str]:
-    """Words and signs, in order."""
+    """Return the words and signs of a text in order."""
     return _WORD.findall(_plain(text))
 
 
@@ -81,7 +83,7 @@ def _digest(text: str) -> bytes:
 
 
 def sketch_of(words: list[str], ngram: int) -> tuple[int, ...]:
-    """The ``SKETCH`` smallest hashes of the word n-grams; of a shorter text, of all its words as one."""
+    """Return the ``SKETCH`` smallest hashes of the word n-grams. A text below ``ngram`` words is one n-gram."""
     if not words:
         return ()
     grams = {" ".join(words[i : i + ngram]) for i in range(max(1, len(words) - ngram + 1))}
@@ -90,7 +92,7 @@ def sketch_of(words: list[str], ngram: int) -> tuple[int, ...]:
 
 
 def overlap(first: tuple[int, ...], second: tuple[int, ...]) -> float:
-    """Jaccard similarity of two sketches, 0 to 1; exact where both texts have at most ``SKETCH`` n-grams."""
+    """Return the Jaccard similarity of two sketches. It is exact if both texts have at most ``SKETCH`` n-grams."""
     if not first or not second:
         return 0.0
     union = sorted(set(first) | set(second))
@@ -100,23 +102,23 @@ def overlap(first: tuple[int, ...], second: tuple[int, ...]) -> float:
 
 
 def stem_and_options(question: str) -> tuple[str, list[str]]:
-    """The question without its options, and these; all of the text where nothing but options is there."""
+    """Split a question into stem and options. If the stem is empty, return the whole text without options."""
     stem, options = inline_options(question) or (question, [])
     stem = _HEADING.sub("", stem) if options else stem
     return (stem, options) if words_of(stem) else (question, [])
 
 
 def picture(data: bytes) -> Picture | None:
-    """Hash and thumbnail; None for an image of one colour.
+    """Return hash and thumbnail of an image, or None for an image of one colour.
 
     Raises:
-        BadImage: it cannot be decoded.
+        BadImage: the image cannot be decoded.
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
             image.draft("L", DRAFT)
             if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-                # a hidden layer must not make two images differ, so what is transparent becomes white
+                # Transparent areas become white, because hidden pixels must not make two images differ.
                 layer = image.convert("RGBA")
                 image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
             grey = image.convert("L")
@@ -131,9 +133,9 @@ def picture(data: bytes) -> Picture | None:
 
 
 def differences(thumb: bytes, others: Sequence[bytes]) -> np.ndarray:
-    """Root mean square differences to other thumbnails once each has mean 0 and variance 1: 0 for equals, at most 2.
+    """Return the differences to other thumbnails, from 0 to 2: root mean squares at mean 0 and variance 1.
 
-    The square, because in a drawing most pixels are paper: the few that differ must count.
+    Squares give weight to the few pixels that differ between drawings, where most pixels are paper.
     """
     pixels = np.frombuffer(thumb + b"".join(others), np.uint8).reshape(len(others) + 1, -1).astype(np.float32)
     pixels -= pixels.mean(axis=1, keepdims=True)
@@ -142,25 +144,25 @@ def differences(thumb: bytes, others: Sequence[bytes]) -> np.ndarray:
 
 
 def check_image_header(data: bytes) -> tuple[int, int]:
-    """Width and height in pixels, without decoding more than the header where that is possible.
+    """Return width and height in pixels. Decode only the header if possible.
 
     Raises:
-        BadImage: no image.
+        BadImage: the bytes are not a usable image.
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
             return image.size
-    except Exception:  # PIL's limit of pixels, or broken bytes: the careful way says which
+    except Exception:  # ``check_image`` distinguishes PIL's pixel limit from broken bytes
         return check_image(data)
 
 
 def fingerprint(question: str, images: list[bytes], ngram: int | None) -> Fingerprint:
-    """Fingerprint of a row.
+    """Return the fingerprint of a row.
 
     Args:
-        question: text of the user.
-        images: encoded.
-        ngram: words of an n-gram; None for no sketch.
+        question: question of the row.
+        images: encoded images.
+        ngram: words of an n-gram. None makes no sketch.
 
     Raises:
         BadImage: an image cannot be decoded.

@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Finding a row's match among many: by Hamming distance of image hashes, by equal text, by common n-grams."""
+"""Match a row with many: by Hamming distance of image hashes, by equal text, by common n-grams."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ _FAR = 1e9
 
 @dataclass(frozen=True)
 class Match:
-    """
+    """Describe how a row matches another.
+
     Attributes:
         key: number of the other row.
         by: ``image``, ``text`` (equal), ``overlap``, or two of them joined by ``+``.
-        distance: bits between the hashes of the closest images, None if images did not match.
-        difference: of these images' thumbnails, 0 to 2.
-        overlap: share of common n-grams, None if texts were not compared so.
+        distance: bits between the hashes of the closest images, or None if images did not match.
+        difference: difference of the thumbnails of these images, 0 to 2.
+        overlap: share of common n-grams, or None if texts did not match.
     """
 
     key: int
@@ -36,7 +37,7 @@ class Match:
 
 
 class Index:
-    """Rows that later ones are compared with."""
+    """Hold rows that later rows are compared with."""
 
     def __init__(self, rules: Duplicates):
         self.rules = rules
@@ -44,14 +45,14 @@ class Index:
         self._texts: dict[bytes, list[int]] = defaultdict(list)
         self._grams: dict[int, list[int]] = defaultdict(list)
         self._hashes = np.zeros(_CHUNK, np.uint64)
-        self._owners = np.zeros((_CHUNK, 2), np.int64)  # row, and number of the image in it
+        self._owners = np.zeros((_CHUNK, 2), np.int64)  # row number, image number
         self._used = 0
 
     def __len__(self) -> int:
         return len(self._prints)
 
     def add(self, mark: Fingerprint) -> int:
-        """Add a row; its number is the count of rows before it."""
+        """Add a row and return its number, the count of earlier rows."""
         key = len(self._prints)
         self._prints.append(mark)
         self._texts[mark.text].append(key)
@@ -69,7 +70,7 @@ class Index:
         return key
 
     def find(self, mark: Fingerprint) -> Match | None:
-        """The best match: closest images first, then equal text, then the largest overlap; lowest number on a tie."""
+        """Return the best match: closest images, then equal text, then largest overlap, then lowest number."""
         texts = self._by_text(mark)
         if self.rules.match == "both" and not texts:
             return None
@@ -87,19 +88,19 @@ class Index:
         return min(matches, key=lambda m: (_FAR if m.difference is None else m.difference, -(m.overlap or 0), m.key))
 
     def _text_suffices(self, mark: Fingerprint, other: Fingerprint) -> bool:
-        """Whether two rows whose questions match are the same though no images match."""
+        """Return True if matching questions suffice without matching images."""
         pictured = bool(mark.pictures) + bool(other.pictures)
         if pictured and self.rules.match == "both":
             return False
-        # one question with other options is another; where one row has none, they may have been left out
+        # Other options make another question. If one row has no options, they may have been omitted there.
         if mark.options and other.options and mark.options != other.options:
             return False
-        # few words say nothing beside an image, and a template's many words little beside two that differ
+        # Short questions need their image. Templates repeat long questions for different images.
         least = (0, self.rules.min_words, self.rules.min_words_pictured)[pictured]
         return min(mark.words, other.words) >= least
 
     def _by_image(self, mark: Fingerprint, rows: Collection[int] | None) -> dict[int, tuple[float, int]]:
-        """Row -> (difference, distance) of the closest images; of ``rows`` only, unless that is None."""
+        """Map rows to (difference, distance) of the closest images. Compare only ``rows`` unless it is None."""
         found: dict[int, tuple[float, int]] = {}
         for image in mark.pictures:
             if image is None:
@@ -108,12 +109,12 @@ class Index:
             places = np.flatnonzero(distances <= self.rules.image_distance)
             if rows is not None:
                 places = places[np.isin(self._owners[places, 0], list(rows))]
-            for start in range(0, len(places), _CHUNK):  # thousands of drawings may be near
+            for start in range(0, len(places), _CHUNK):  # thousands of drawings may have similar hashes
                 block = places[start : start + _CHUNK]
                 others = [self._prints[key].pictures[number] for key, number in self._owners[block]]
                 apart = differences(image.thumb, [other.thumb for other in others])
                 for place, other, difference in zip(block, others, apart, strict=True):
-                    # a photograph's hash is its own, and still finds it where a crop has moved every pixel
+                    # Hashes of photographs are specific. They also match crops, in which every pixel has moved.
                     sure = not (image.paper or other.paper) and distances[place] <= self.rules.photo_distance
                     if sure or difference <= self.rules.image_difference:
                         key, close = int(self._owners[place, 0]), (round(float(difference), 4), int(distances[place]))
@@ -131,6 +132,6 @@ class Index:
                 if key not in found:
                     share = overlap(mark.sketch, self._prints[key].sketch)
                     if share >= threshold:
-                        # equal n-grams in another order are no equal text
+                        # Equal n-grams may come in another order, so this is not equal text.
                         found[key] = min(share, 0.999)
         return found

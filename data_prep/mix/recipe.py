@@ -1,15 +1,15 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The YAML recipe of a mix: what is taken from where, what is left out, and what a duplicate is.
+"""Define the YAML recipe of a mix: sources, amounts, filters and duplicates.
 
-A source says how much it gives in exactly one way:
+A source states its amount in exactly one way:
 
 - ``count: N``: N rows.
-- ``weight: W``: its share of ``size``, which all weighted sources divide by their weights (largest remainders first).
-- ``epochs: E``: every row floor(E) times, and a random part of them once more; ``epochs: 1`` takes all rows once.
+- ``weight: W``: its share of ``size``. All weighted sources divide ``size`` by weight (largest remainders first).
+- ``epochs: E``: every row floor(E) times, and a random part of the rows once more. ``epochs: 1`` takes all rows once.
 
-``count`` and ``weight`` draw without replacement, so a row occurs at most once; a source with too few rows is an error,
-or with ``on_shortage: fewer`` gives what it has. ``replacement: true`` draws every row independently instead.
+``count`` and ``weight`` draw without replacement, so a row occurs at most once. A source with too few rows is an error,
+or gives all of them with ``on_shortage: fewer``. ``replacement: true`` draws every row independently.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Annotated, Literal
 import pydantic
 import yaml
 
+from data_prep.core.options import validate
 from data_prep.errors import OptionError
 
 SCORING_TYPES = ("choice", "number", "math", "text", "set", "judge", "f1", "exact", "unset")
@@ -31,7 +32,7 @@ class _Strict(pydantic.BaseModel):
 
 
 class Range(_Strict):
-    """Bounds, both inclusive; either may be left out."""
+    """Hold inclusive bounds. Either may be omitted."""
 
     min: float | None = None
     max: float | None = None
@@ -43,20 +44,20 @@ class Range(_Strict):
         return self
 
     def holds(self, value: float) -> bool:
-        """Whether the value lies in it."""
+        """Return True if the value lies within the bounds."""
         return (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
 
 
 class PassRate(Range):
-    """A window on ``extra_info.meta[key]``."""
+    """Hold bounds of ``extra_info.meta[key]``."""
 
     key: str
     missing: Literal["keep", "drop"] = "drop"
-    """Rows without the key, or with null."""
+    """What happens to rows without the key, or with null."""
 
 
 class Filters(_Strict):
-    """What a row must be like; all that are given must hold."""
+    """Hold the conditions on a row. All given conditions must hold."""
 
     images: Range | None = None
     """Number of images."""
@@ -66,7 +67,7 @@ class Filters(_Strict):
     """Area of every image, px."""
     question_chars: Range | None = None
     answer_types: tuple[str, ...] | None = None
-    """Types in ``extra_info.scoring``; ``unset`` stands for rows that leave the comparison to their data source."""
+    """Types in ``extra_info.scoring``. ``unset`` stands for rows without a type."""
     pass_rate: PassRate | None = None
 
     @pydantic.field_validator("answer_types", mode="before")
@@ -80,13 +81,13 @@ class Filters(_Strict):
         return value
 
     def over(self, general: Filters) -> Filters:
-        """These, and the general ones where these say nothing."""
+        """Return these filters, completed by the general ones."""
         own = {name: getattr(self, name) for name in self.model_fields_set}
         return general.model_copy(update=own)
 
 
 class Source(_Strict):
-    """Prepared parquet files and how many rows of them are taken; see the module."""
+    """Name prepared parquet files and the number of rows to take; see the module."""
 
     name: Annotated[str, pydantic.Field(pattern=r"^[\w.-]+$")]
     files: Annotated[list[str], pydantic.Field(min_length=1)]
@@ -109,7 +110,7 @@ class Source(_Strict):
 
 
 class Duplicates(_Strict):
-    """What counts as the same.
+    """Define which rows count as duplicates.
 
     Images match if their perceptual hashes differ in at most ``image_distance`` of 64 bits and their grey thumbnails,
     brought to equal contrast, by at most ``image_difference`` (root mean square; 0.25 is a correlation of 0.97). The
@@ -138,14 +139,14 @@ class Duplicates(_Strict):
 
 
 class Benchmarks(Duplicates):
-    """Training rows that match a benchmark's row are left out. Benchmarks are not compared with one another."""
+    """Omit training rows that match a row of a benchmark. Benchmarks are not compared with one another."""
 
     folders: Annotated[list[str], pydantic.Field(min_length=1)]
-    """Folders of prepared parquet files, one for each benchmark, relative to the recipe."""
+    """Directories of prepared parquet files, one per benchmark, relative to the recipe."""
 
 
 class Recipe(_Strict):
-    """A whole recipe; see ``data_prep/mix/recipes/``."""
+    """Hold a whole recipe; see ``data_prep/mix/recipes/``."""
 
     seed: int = 0
     size: Annotated[int, pydantic.Field(ge=1)] | None = None
@@ -153,7 +154,7 @@ class Recipe(_Strict):
     filters: Filters = Filters()
     benchmarks: Benchmarks | None = None
     duplicates: Duplicates | None = Duplicates(match="both")
-    """Within the mix; the first row in the order of sources and files stays. Null keeps all."""
+    """Duplicates within the mix. The first row in the order of sources and files stays. Null keeps all rows."""
     shuffle: bool = True
 
     @pydantic.model_validator(mode="after")
@@ -171,11 +172,11 @@ class Recipe(_Strict):
         return self
 
     def rules(self) -> list[Duplicates]:
-        """The comparisons that are asked for."""
+        """Return the requested comparisons."""
         return [rules for rules in (self.benchmarks, self.duplicates) if rules is not None]
 
     def ngram(self) -> int | None:
-        """Words of an n-gram; None where no overlap is asked for."""
+        """Return the words of an n-gram, or None if no overlap is compared."""
         return next((rules.ngram for rules in self.rules() if rules.text_overlap is not None), None)
 
 
@@ -183,7 +184,7 @@ def read_recipe(path: Path) -> Recipe:
     """Read and check a recipe.
 
     Raises:
-        OptionError: not there, not YAML, or not a recipe; names every key that is wrong.
+        OptionError: the file is missing, not YAML, or not a recipe. The message names every wrong key.
     """
     try:
         data = yaml.safe_load(path.read_text())
@@ -191,12 +192,4 @@ def read_recipe(path: Path) -> Recipe:
         raise OptionError("--recipe", f"{path}: {error}") from error
     if not isinstance(data, dict):
         raise OptionError("--recipe", f"{path}: expected keys and values, found {type(data).__name__}")
-    try:
-        return Recipe.model_validate(data)
-    except pydantic.ValidationError as error:
-        lines = []
-        for item in error.errors():
-            where = ".".join(map(str, item["loc"])) or "recipe"
-            message = "unknown key" if item["type"] == "extra_forbidden" else item["msg"].removeprefix("Value error, ")
-            lines.append(f"{where}: {message}")
-        raise OptionError("--recipe", f"{path}: {'; '.join(lines)}") from None
+    return validate("--recipe", path, Recipe, data)

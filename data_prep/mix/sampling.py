@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""How many rows each source gives, and which."""
+"""Choose how many rows each source gives, and which."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from data_prep.mix.recipe import Recipe, Source
 
 
 def shares(size: int, weights: Mapping[str, float]) -> dict[str, int]:
-    """Divide ``size`` rows by weight: whole parts first, what is left to the largest remainders, earlier ones first."""
+    """Divide ``size`` rows by weight. The largest remainders get the remaining rows, earlier sources first."""
     total = sum(weights.values())
     exact = {name: size * weight / total for name, weight in weights.items()}
     counts = {name: math.floor(value) for name, value in exact.items()}
@@ -24,7 +24,7 @@ def shares(size: int, weights: Mapping[str, float]) -> dict[str, int]:
 
 
 def wanted(recipe: Recipe, available: Mapping[str, int]) -> dict[str, int]:
-    """Rows that each source is to give, before ``on_shortage``."""
+    """Return the requested number of rows of each source, before ``on_shortage`` applies."""
     weights = {source.name: source.weight for source in recipe.sources if source.weight is not None}
     counts = shares(recipe.size, weights) if weights else {}
     for source in recipe.sources:
@@ -36,12 +36,12 @@ def wanted(recipe: Recipe, available: Mapping[str, int]) -> dict[str, int]:
 
 
 def choose(source: Source, count: int, available: int, seed: int) -> list[int]:
-    """Numbers of the chosen rows, ascending; a row that is chosen twice occurs twice.
+    """Return the numbers of the chosen rows, ascending. Rows that are chosen twice occur twice.
 
-    Each source has a random stream of its own, so that adding one leaves the others as they are.
+    Each source has its own random stream, so an added source does not change the others.
 
     Raises:
-        DataError: too few rows; names the source, what it has and what was asked for.
+        DataError: the source has too few rows. The message names both numbers.
     """
     rng = random.Random(f"{seed}/{source.name}")
     if count and not available:

@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""First pass: one light record for each row that the filters let through; images are read and forgotten."""
+"""Run the first pass: make a small record of each row that passes the filters. Images are not kept."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COLUMNS = ["data_source", "images", "extra_info"]
 
 @dataclass(frozen=True)
 class Task:
-    """A row group of a file."""
+    """Name a row group of a file."""
 
     path: str
     group: int
@@ -35,7 +35,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Record:
-    """Where a row lies and what it is compared by. ``bytes`` counts its images."""
+    """Hold the location and the fingerprint of a row. ``bytes`` is the size of its images."""
 
     path: str
     group: int
@@ -47,10 +47,10 @@ class Record:
 
 
 def tasks_of(paths: Sequence[Path]) -> list[Task]:
-    """Row groups of the files, in order.
+    """Return the row groups of the files in order.
 
     Raises:
-        DataError: a file is no parquet, or not in the layout of the other commands.
+        DataError: a file is not parquet, or not in the layout of the dataset commands.
     """
     tasks = []
     for path in paths:
@@ -58,7 +58,7 @@ def tasks_of(paths: Sequence[Path]) -> list[Task]:
             with pq.ParquetFile(path) as file:
                 schema, groups = file.schema_arrow, file.num_row_groups
         except Exception as error:
-            raise DataError(f"{path} is no parquet file: {error}") from error
+            raise DataError(f"{path} is not a parquet file: {error}") from error
         if not schema.equals(SCHEMA):
             wrong = [
                 f"{field.name} ({schema.field(field.name).type if field.name in schema.names else 'missing'})"
@@ -72,10 +72,10 @@ def tasks_of(paths: Sequence[Path]) -> list[Task]:
 
 
 def scan_group(task: Task, filters: Filters, compare: bool, ngram: int | None) -> tuple[list[Record], Counter[str]]:
-    """Records of a row group, and how many rows each filter refused.
+    """Return the records of a row group, and how many rows each filter refused.
 
     Raises:
-        DataError: a row that cannot be read; names file and row.
+        DataError: a row cannot be read. The message names file and row.
     """
     records, refused = [], Counter()
     with pq.ParquetFile(task.path, pre_buffer=False) as file:
@@ -101,26 +101,20 @@ def scan_group(task: Task, filters: Filters, compare: bool, ngram: int | None) -
 
 
 def scan(
-    name: str,
-    paths: Sequence[Path],
-    filters: Filters,
-    *,
-    compare: bool,
-    ngram: int | None = None,
-    workers: int = 1,
+    name: str, paths: Sequence[Path], filters: Filters, *, compare: bool, ngram: int | None = None, workers: int = 1
 ) -> tuple[list[Record], Counter[str], int]:
     """Scan files in order.
 
     Args:
-        name: shown while it runs.
+        name: label of the progress bar.
         paths: prepared parquet files.
-        filters: rows that fail are only counted.
-        compare: whether to make fingerprints, which decodes every image.
-        ngram: words of an n-gram; None for no overlap.
-        workers: processes; the result does not depend on it.
+        filters: filters to apply. Refused rows are only counted.
+        compare: make fingerprints, which decodes every image.
+        ngram: words of an n-gram. None compares no overlap.
+        workers: number of processes. The result does not depend on it.
 
     Returns:
-        Records, rows refused by each filter, and rows read.
+        Records, number of rows refused by each filter, and number of rows read.
     """
     tasks = tasks_of(paths)
     work = partial(scan_group, filters=filters, compare=compare, ngram=ngram)

@@ -1,9 +1,9 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Second pass: the chosen rows in a random order, in memory of a few hundred MiB whatever the size of the mix.
+"""Run the second pass: write the chosen rows in random order, with a few hundred MiB of memory for any mix.
 
-Each row's place in the mix is drawn first. Rows are then read in the order of their files and put into buckets by
-place, and bucket after bucket is sorted in memory and written.
+The place of each row is drawn first. Rows are then read in file order and distributed to buckets by place. Each
+bucket is sorted in memory and written.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from data_prep.core.parquet import RowWriter
 from data_prep.mix.scan import Record
 
 BUCKET_BYTES = 256 << 20
-MAX_BUCKETS = 256  # files open at once
+MAX_BUCKETS = 256  # number of open files
 
 
 def read_rows(records: Sequence[Record]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (number in ``records``, row), each row group read once, in the order of files."""
+    """Yield (number in ``records``, row) in the order of files. Each row group is read once."""
     groups: dict[tuple[str, int], dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
     for number, record in enumerate(records):
         groups[record.path, record.group][record.row].append(number)
@@ -48,15 +48,15 @@ def write_mix(
 ) -> None:
     """Write the rows of the records.
 
-    ``extra_info.index`` becomes the place in the mix, so that it is unique; ``extra_info.id`` and ``data_source`` still
-    say where a row comes from.
+    ``extra_info.index`` becomes the place in the mix, so it is unique. ``extra_info.id`` and ``data_source`` still name
+    the origin of a row.
 
     Args:
-        records: in the order of sources and files; a record that occurs twice is written twice.
-        path: file to write; an older one is replaced once the new one is complete.
-        seed: of the order.
+        records: records in the order of sources and files. A record that occurs twice is written twice.
+        path: file to write. It replaces an older file once it is complete.
+        seed: seed of the order.
         shuffle: False keeps the order of the records.
-        bucket_bytes: image bytes that are sorted in memory at once.
+        bucket_bytes: image bytes that are sorted in memory together.
     """
     order = list(range(len(records)))
     if shuffle:

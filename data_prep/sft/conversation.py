@@ -1,10 +1,10 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Conversations with tool calls: what a rollout of ours can look like, and rows of them for verl's SFT dataset.
+"""Check conversations with tool calls against the form of a rollout, and convert them to rows for verl's SFT dataset.
 
-A rollout has one question, thoughts in every assistant turn (the generation prompt opens them), at most one call a
-turn, and an answer at the end. A conversation that differs is dropped with a reason: the model would learn turns that
-it can never write.
+A rollout has one question, thoughts in every assistant turn (the generation prompt opens them), at most one call per
+turn, and an answer at the end. A conversation that differs is dropped with a reason, because the model would learn
+turns that it can never write.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _CALL_TAGS = ("<tool_call>", "</tool_call>", "<tool_response>", "</tool_response
 
 @dataclass(frozen=True)
 class Call:
-    """A tool call: the tool's name and its arguments."""
+    """Hold the tool's name and the arguments of a call."""
 
     name: str
     arguments: dict[str, Any]
@@ -34,14 +34,14 @@ class Call:
 
 @dataclass
 class Turn:
-    """One message.
+    """Hold one message.
 
     Attributes:
         role: system, user, assistant or tool.
-        text: what it says, with ``SLOT`` for each image; of an assistant, without thoughts and call.
-        thought: of an assistant.
-        call: of an assistant.
-        images: encoded, in the order of the slots.
+        text: content with ``SLOT`` for each image. Thoughts and call of an assistant are not part of it.
+        thought: thoughts of an assistant.
+        call: call of an assistant.
+        images: encoded images in the order of the slots.
     """
 
     role: str
@@ -52,10 +52,10 @@ class Turn:
 
 
 def split_thought(text: str) -> tuple[str, str]:
-    """``<think>a</think>b`` -> ``("a", "b")``; the opening tag may be missing, as in a completion.
+    """Split ``<think>a</think>b`` into ``("a", "b")``. The opening tag may be missing, as in a completion.
 
     Raises:
-        Drop: tags that do not close, or thoughts in the middle of the text.
+        Drop: a tag does not close, or thoughts are in the middle of the text.
     """
     if "</think>" not in text:
         if "<think>" in text:
@@ -71,21 +71,21 @@ def split_thought(text: str) -> tuple[str, str]:
 
 
 class Tools:
-    """The tools that prompts list, by their schemas in ``tools/<name>.yaml``."""
+    """Hold the schemas of the tools that prompts list."""
 
     def __init__(self, schemas: Sequence[dict[str, Any]]):
         self.schemas = list(schemas)
         self._parameters = {item["function"]["name"]: item["function"]["parameters"] for item in schemas}
 
     def check(self, call: Call, images: int) -> None:
-        """Whether a rollout could have made the call.
+        """Check that a rollout could have made the call.
 
         Args:
             call: name and arguments.
-            images: images of the conversation so far.
+            images: number of images so far.
 
         Raises:
-            Drop: an unknown tool, arguments that do not fit its schema or that it refuses, an image that is not there.
+            Drop: the tool is unknown, its schema or the tool refuses the arguments, or they name a missing image.
         """
         if call.name not in self._parameters:
             raise Drop("call of an unknown tool", f"{call.name!r}; known: {', '.join(self._parameters)}")
@@ -95,7 +95,7 @@ class Tools:
         error = jsonschema.Draft202012Validator(parameters).iter_errors(call.arguments)
         if first := next(error, None):
             raise Drop("arguments do not fit the schema", f"{call.name}: {first.message}")
-        if call.name == "image_zoom_in":  # its schema leaves open what a box is
+        if call.name == "image_zoom_in":  # the schema does not define a box
             from tools.image_zoom_in import parse_arguments
             from verl_ext.tool_calls import BadArgument
 
@@ -109,10 +109,10 @@ class Tools:
 
 
 def check_turns(turns: Sequence[Turn], tools: Tools) -> None:
-    """Whether a rollout could have gone this way.
+    """Check that a rollout could have had these turns.
 
     Raises:
-        Drop: it could not; the reason says why.
+        Drop: it could not. The reason says why.
     """
     body = list(turns[1:] if turns and turns[0].role == "system" else turns)
     if not body or body[0].role != "user":
@@ -152,7 +152,7 @@ def check_turns(turns: Sequence[Turn], tools: Tools) -> None:
 
 
 def message(turn: Turn) -> dict[str, Any]:
-    """A turn as verl's SFT dataset reads it; arguments are JSON, so that the calls of all tools have one type."""
+    """Return a turn as verl's SFT dataset reads it. Arguments are JSON, so the calls of all tools have one type."""
     content = with_placeholders(turn.text, IMAGE_PLACEHOLDER)
     calls = None
     if turn.role == "assistant":
@@ -164,7 +164,7 @@ def message(turn: Turn) -> dict[str, Any]:
 
 
 def sft_row(turns: Sequence[Turn], tools: Tools, index: int, row_id: str, source: str) -> dict[str, Any]:
-    """A row without its tools, which are the same for all rows of a file.
+    """Return a row without its tools, which are equal for all rows of a file.
 
     Raises:
         Drop: see ``check_turns``.

@@ -1,13 +1,13 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""verl's SFT dataset for the chat template of Qwen3-VL-Thinking and for several tools.
+"""Extend verl's SFT dataset for the chat template of Qwen3-VL-Thinking and for several tools.
 
     data.custom_cls.path=pkg://data_prep.sft.dataset data.custom_cls.name=ToolSFTDataset
 
-verl renders each message alone and joins the pieces. Qwen's template drops the thoughts of an assistant turn that it is
-shown alone: verl then stops with a mismatch, or, told to ignore it, trains turns without their thoughts. Here an
-assistant turn is rendered behind a question, where the template keeps them; verl's check that the pieces make the whole
-conversation stays on. Files that list several tools hold them as JSON, which is read here as well.
+verl renders each message alone and joins the pieces. Qwen's template drops the thoughts of a single assistant turn.
+verl then stops with a mismatch, or trains turns without their thoughts if it is told to ignore the mismatch. This class
+renders an assistant turn behind a question, where the template keeps the thoughts. verl still checks that the pieces
+make the whole conversation. The class also reads the JSON of files that list several tools.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _QUESTION = {"role": "user", "content": [{"type": "text", "text": "?"}]}
 
 
 class ToolSFTDataset(MultiTurnSFTDataset):
-    """``MultiTurnSFTDataset`` that keeps thoughts under Qwen's own templates; same options and same rows."""
+    """Keep thoughts under Qwen's own templates. Options and rows are those of ``MultiTurnSFTDataset``."""
 
     def _read_files_and_process(self) -> None:
         super()._read_files_and_process()
@@ -56,9 +56,9 @@ class ToolSFTDataset(MultiTurnSFTDataset):
             )
             return rendered["input_ids"][0]
 
-        # without a processor, contents are texts
+        # Without a processor, contents are texts.
         question = _QUESTION if self.processor is not None else {"role": "user", "content": "?"}
         input_ids = ids([question, message])[len(ids([question])) :]
         loss_mask = torch.ones_like(input_ids)
-        loss_mask[: len(self.generation_prompt)] = 0  # the engine writes it, not the model
+        loss_mask[: len(self.generation_prompt)] = 0  # the engine writes the generation prompt
         return input_ids, loss_mask, torch.ones_like(input_ids), {}

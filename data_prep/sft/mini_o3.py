@@ -1,19 +1,19 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m data_prep sft-mini-o3``: Mini-o3's cold-start trajectories -> SFT rows with our zoom tool.
+"""Convert Mini-o3's cold-start trajectories to SFT rows with the zoom tool: ``python -m data_prep sft-mini-o3``.
 
-Expected, after the code that Mini-o3 and others publish for it; no copy of the data was at hand:
+The expected form follows the code that Mini-o3 and others publish. It was not compared with a copy of the data:
 
 - ``conversations``: a list of ``{"from": "system" | "human" | "gpt", "value": text}`` as a Python or JSON literal;
-- the first human turn holds ``<image>`` and the question, each further one "After the above Action 0, here is the the
-  zoom-in image (Observation 1):" and ``<image>``;
+- the first human turn holds ``<image>`` and the question. Each later one holds "After the above Action 0, here is the
+  the zoom-in image (Observation 1):" and ``<image>``;
 - a gpt turn is ``<think>...</think>`` and then either ``<grounding>{"bbox_2d": [x0, y0, x1, y1], "source":
   "original_image" | "observation_i"}</grounding>`` with coordinates from 0 to 1, or ``<answer>...</answer>``;
-- ``images`` and ``image_names``: one for each ``<image>``.
+- ``images`` and ``image_names`` have one entry for each ``<image>``.
 
-Rows of another form are dropped and counted; if that is more than a few, nothing is written and the message says what
-was found. Crops are kept as they are: Mini-o3 sized them for its own model. Thoughts are kept, so they may speak of
-observations and of coordinates from 0 to 1. Mini-o3 names no object, hence the one label of all calls.
+Rows of another form are dropped and counted. If they are many, nothing is written and the message says what was found.
+Crops keep the size that Mini-o3 chose for its own model. Thoughts are kept, so they may mention observations and
+coordinates from 0 to 1. Mini-o3 does not name objects, so all calls have the same label.
 """
 
 from __future__ import annotations
@@ -31,18 +31,19 @@ from typing import Any
 from data_prep.abilities import ABILITIES, instruction
 from data_prep.core.images import image_bytes
 from data_prep.core.load import load_part
+from data_prep.core.options import at_least, output_directory
 from data_prep.core.spec import Dataset, Drop, Part
 from data_prep.core.text import SLOT
-from data_prep.errors import DataError, OptionError
+from data_prep.errors import DataError
 from data_prep.sft.conversation import Call, Tools, Turn, sft_row, split_thought
 from data_prep.sft.write import write_sft
 from data_prep.tool_schemas import load_tool_schemas
 
 HELP = "Mini-o3's cold-start trajectories as SFT rows with tool calls."
 TOOL, ABILITY, LABEL = "image_zoom_in", "perception", "region"
-MAX_CHARS = 1_000_000  # of a conversation's literal; parsing one takes a multiple of its size in memory
+MAX_CHARS = 1_000_000  # of a conversation's literal; parsing it needs a multiple of this memory
 FORM = "not in the expected form"
-FORM_SHARE = 0.2  # rows of another form from which the data is taken for something else
+FORM_SHARE = 0.2  # a larger share of other rows means that the data has another form
 _IMAGE = "<image>"
 _GROUNDING = re.compile(r"<grounding>(.*?)</grounding>", re.DOTALL)
 _OBSERVATION = re.compile(
@@ -76,10 +77,10 @@ DATASET = Dataset(
 
 
 def parse_conversations(text: str) -> list[dict[str, str]]:
-    """Turns of a conversation. Only literals are read; nothing is evaluated.
+    """Return the turns of a conversation. Literals are parsed without evaluation.
 
     Raises:
-        Drop: too long, no literal, or no list of ``{"from", "value"}``.
+        Drop: the text is too long, no literal, or not a list of ``{"from", "value"}``.
     """
     if len(text) > MAX_CHARS:
         raise Drop("conversation too long", f"{len(text)} characters, limit {MAX_CHARS}")
@@ -102,10 +103,10 @@ def parse_conversations(text: str) -> list[dict[str, str]]:
 
 
 def zoom_call(text: str) -> Call:
-    """Content of ``<grounding>`` as a call of our tool: coordinates from 0-1 to 0-1000, the source to ``img_idx``.
+    """Convert the content of ``<grounding>`` to a call. Scale coordinates to 0-1000 and map the source to ``img_idx``.
 
     Raises:
-        Drop: it cannot be read, or the box is empty or not relative.
+        Drop: the content cannot be read, or the box is empty or not relative.
     """
     try:
         try:
@@ -133,17 +134,17 @@ def zoom_call(text: str) -> Call:
 
 
 def zoom_answer(call: Call, image_index: int) -> str:
-    """What our tool says beside the crop."""
+    """Return the text that the zoom tool sends with its crop."""
     shown = ", ".join(f"{value:.6g}" for value in call.arguments["bbox_2d"])
     return f"Image {image_index}: the region [{shown}] of image {call.arguments['img_idx']}."
 
 
 def in_order(images: Sequence[bytes], names: Sequence[str], wanted: int) -> list[bytes]:
-    """Images in the order of the placeholders: by the numbers in their names if all have one, else as they come.
+    """Order images by the numbers in their names if all names have one, else keep their order.
 
     Raises:
-        Drop: another number of names than images, or of images than placeholders. Images that only belong to turns
-            after the last one are left out, if the names say which they are.
+        Drop: the numbers of names, images and placeholders differ. Images of turns after the last one are omitted
+            instead if the names identify them.
     """
     if len(images) != len(names):
         raise Drop(FORM, f"{len(images)} images, {len(names)} image_names")
@@ -158,15 +159,15 @@ def in_order(images: Sequence[bytes], names: Sequence[str], wanted: int) -> list
 
 
 def to_turns(parts: Sequence[Mapping[str, str]], images: Sequence[bytes], system: str) -> list[Turn]:
-    """Turns of ours.
+    """Convert the parts of a conversation to turns.
 
     Args:
-        parts: of ``parse_conversations``.
-        images: in the order of the placeholders.
-        system: our system turn; the trajectory's describes Mini-o3's tags. None if empty.
+        parts: result of ``parse_conversations``.
+        images: encoded images in the order of the placeholders.
+        system: system turn, instead of the trajectory's, which describes Mini-o3's tags. An empty text omits it.
 
     Raises:
-        Drop: a turn that a rollout of ours cannot have.
+        Drop: a rollout cannot have one of the turns.
     """
     turns = [Turn("system", system)] if system else []
     rest = iter(images)
@@ -208,7 +209,7 @@ def to_turns(parts: Sequence[Mapping[str, str]], images: Sequence[bytes], system
 
 
 def convert(index: int, row_id: str, row: Mapping[str, Any], tools: Tools, system: str) -> dict[str, Any]:
-    """One trajectory to one row.
+    """Convert one trajectory to one row.
 
     Raises:
         Drop: see ``to_turns``.
@@ -224,23 +225,23 @@ def convert(index: int, row_id: str, row: Mapping[str, Any], tools: Tools, syste
 
 
 def check_form(read: int, dropped: Counter[str]) -> None:
-    """Stop if the data is something else than expected.
+    """Stop if the data has another form than expected.
 
     Raises:
-        DataError: too many rows of another form.
+        DataError: too many rows have another form.
     """
     if dropped[FORM] > FORM_SHARE * read:
         raise DataError(f"sft-mini-o3: {dropped[FORM]} of {read} rows are {FORM}; {_EXPECTED}")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the subcommand."""
+    """Add the options of the subcommand."""
     add = parser.add_argument
     add("--source", metavar="PATH_OR_ID", help="local copy, or another Hub id; the dataset's own id by default")
     add("--revision", help="commit, branch or tag on the Hub")
-    add("--output", type=Path, required=True, metavar="DIR", help="folder for sft.parquet and manifest.json")
+    add("--output", type=Path, required=True, metavar="DIR", help="directory for sft.parquet and manifest.json")
     add("--limit", type=int, metavar="N", help="first N trajectories")
-    add("--system", metavar="TEXT", help="system turn instead of the one of RL rows; an empty one for none")
+    add("--system", metavar="TEXT", help="system turn instead of that of RL rows; an empty text omits it")
     add("--cache-dir", metavar="DIR", help="where `datasets` keeps its memory-mapped copy")
 
 
@@ -248,13 +249,11 @@ def run(args: argparse.Namespace) -> None:
     """Write the SFT rows.
 
     Raises:
-        OptionError: a bad option.
-        DataError: the source is not what was expected; the message says what was found.
+        OptionError: an option is bad.
+        DataError: the source has another form. The message says what was found.
     """
-    if args.limit is not None and args.limit < 1:
-        raise OptionError("--limit", f"must be at least 1, got {args.limit}")
-    if args.output.exists() and not args.output.is_dir():
-        raise OptionError("--output", f"{args.output} is not a folder")
+    at_least(1, limit=args.limit)
+    output_directory(args.output)
     part = DATASET.parts["train"]
     loaded = load_part(
         DATASET, "train", part, source=args.source, revision=args.revision, cache_dir=args.cache_dir, options={}
@@ -270,7 +269,7 @@ def run(args: argparse.Namespace) -> None:
             keys = [str(row[name]) for name in ("sample_index", "rollout_index") if row.get(name) is not None]
             if number < 20:
                 early += _problem(row, system, tools)
-                # found out at once, and not after hours
+                # Another form stops the run early, not after hours.
                 if number == min(20, total) - 1 and len(early) > (number + 1) / 2:
                     raise DataError(f"sft-mini-o3: {loaded.source} is {FORM}: {early[0]}; {_EXPECTED}")
             yield "-".join([str(number), *keys]), row
@@ -287,7 +286,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _problem(row: Mapping[str, Any], system: str, tools: Tools) -> list[str]:
-    """What of a row's form is not as expected, in a list of at most one."""
+    """Return the row's format error, or an empty list."""
     try:
         convert(0, "", row, tools, system)
     except Drop as error:

@@ -1,9 +1,9 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m data_prep sft-openai``: a teacher's trajectories in OpenAI's chat format -> SFT rows.
+"""Convert a teacher's trajectories in OpenAI's chat format to SFT rows: ``python -m data_prep sft-openai``.
 
-One JSON object a line: ``{"messages": [...], "id": optional}``. A message is ``{role, content, tool_calls?,
-tool_call_id?, reasoning_content?}``; content is a text, or parts of the types ``text`` and ``image_url`` with a
+A line holds one JSON object: ``{"messages": [...], "id": optional}``. A message is ``{role, content, tool_calls?,
+tool_call_id?, reasoning_content?}``. Its content is a text, or parts of the types ``text`` and ``image_url`` with a
 ``data:`` URL or a path relative to the file. Thoughts are ``reasoning_content``, or ``<think>`` in the content. Images
 of a tool message come before its text, as in a rollout.
 """
@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from data_prep.abilities import parse_tools
 from data_prep.core.images import BadImage, base64_bytes, image_bytes
+from data_prep.core.options import at_least, output_directory
 from data_prep.core.spec import Drop
 from data_prep.core.text import SLOT
 from data_prep.errors import OptionError
@@ -27,14 +28,14 @@ from data_prep.sft.write import write_sft
 from data_prep.tool_schemas import load_tool_schemas
 
 HELP = "Your own teacher's trajectories (OpenAI chat format) as SFT rows with tool calls."
-MAX_LINE = 512 << 20  # characters; images may stand inline
+MAX_LINE = 512 << 20  # characters; images may be inline
 
 
 def image_of(url: Any, root: Path) -> bytes:
-    """Encoded image of an ``image_url``.
+    """Return the encoded image of an ``image_url``.
 
     Raises:
-        Drop: on the web, missing, outside of ``root``, or broken base64.
+        Drop: the image is on the web, missing, outside of ``root``, or broken base64.
     """
     if not isinstance(url, str) or not url:
         raise Drop("image without an address")
@@ -53,10 +54,10 @@ def image_of(url: Any, root: Path) -> bytes:
 
 
 def read_content(content: Any, root: Path) -> tuple[str, list[bytes]]:
-    """Text with a slot for each image, and the images.
+    """Return text with a slot for each image, and the images.
 
     Raises:
-        Drop: a part of another kind.
+        Drop: a part has another type.
     """
     if content is None or isinstance(content, str):
         return (content or "").replace(SLOT, ""), []
@@ -77,10 +78,10 @@ def read_content(content: Any, root: Path) -> tuple[str, list[bytes]]:
 
 
 def read_call(message: Mapping[str, Any]) -> tuple[Call | None, str | None]:
-    """The one call of an assistant message, and its id.
+    """Return the call of an assistant message and its id, or two None.
 
     Raises:
-        Drop: several calls, or arguments that are no JSON object.
+        Drop: there are several calls, or the arguments are not a JSON object.
     """
     calls = message.get("tool_calls") or []
     if not isinstance(calls, Sequence) or isinstance(calls, str):
@@ -103,15 +104,15 @@ def read_call(message: Mapping[str, Any]) -> tuple[Call | None, str | None]:
 
 
 def to_turns(messages: Any, root: Path, system: str | None) -> list[Turn]:
-    """Turns of ours.
+    """Convert messages to turns.
 
     Args:
-        messages: as in the file.
-        root: folder that image paths start from.
-        system: instead of the conversation's system turn; empty for none, None keeps it.
+        messages: messages of the file.
+        root: directory of relative image paths.
+        system: system turn instead of the conversation's. An empty text omits it, None keeps it.
 
     Raises:
-        Drop: a message that cannot be used.
+        Drop: a message cannot be used.
     """
     if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
         raise Drop("messages is no list of messages")
@@ -145,7 +146,7 @@ def to_turns(messages: Any, root: Path, system: str | None) -> list[Turn]:
 
 
 def read_lines(path: Path, limit: int | None) -> Iterator[tuple[str, str]]:
-    """Yield (line number, line) of a file, empty lines left out."""
+    """Yield (line number, line) of a file without empty lines."""
     count = 0
     with path.open(encoding="utf-8", errors="replace") as file:
         for number, line in enumerate(iter(lambda: file.readline(MAX_LINE), ""), 1):
@@ -159,10 +160,10 @@ def read_lines(path: Path, limit: int | None) -> Iterator[tuple[str, str]]:
 def convert(
     index: int, row_id: str, line: str, root: Path, tools: Tools, system: str | None, source: str
 ) -> dict[str, Any]:
-    """One line to one row.
+    """Convert one line to one row.
 
     Raises:
-        Drop: no JSON object with messages, or a conversation that a rollout cannot have.
+        Drop: the line is not a JSON object with messages, or a rollout cannot have the conversation.
     """
     try:
         value = json.loads(line)
@@ -175,13 +176,13 @@ def convert(
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the subcommand."""
+    """Add the options of the subcommand."""
     add = parser.add_argument
-    add("--source", type=Path, required=True, metavar="FILE.jsonl", help="one conversation a line")
-    add("--output", type=Path, required=True, metavar="DIR", help="folder for sft.parquet and manifest.json")
+    add("--source", type=Path, required=True, metavar="FILE.jsonl", help="one conversation per line")
+    add("--output", type=Path, required=True, metavar="DIR", help="directory for sft.parquet and manifest.json")
     add("--tools", required=True, metavar="A,B", help="tools that prompts list, in the order of the trainer's tool "
         "config; calls of others drop a row")  # fmt: skip
-    add("--system", metavar="TEXT", help="system turn instead of the conversations' own; an empty one for none")
+    add("--system", metavar="TEXT", help="system turn instead of the conversations' own; an empty text omits it")
     add("--limit", type=int, metavar="N", help="first N conversations")
 
 
@@ -189,16 +190,14 @@ def run(args: argparse.Namespace) -> None:
     """Write the SFT rows.
 
     Raises:
-        OptionError: a bad option.
-        DataError: no conversation can be used.
+        OptionError: an option is bad.
+        DataError: no conversation is usable.
     """
     names = parse_tools(args.tools)
     if not args.source.is_file():
-        raise OptionError("--source", f"{args.source} is no file")
-    if args.limit is not None and args.limit < 1:
-        raise OptionError("--limit", f"must be at least 1, got {args.limit}")
-    if args.output.exists() and not args.output.is_dir():
-        raise OptionError("--output", f"{args.output} is not a folder")
+        raise OptionError("--source", f"{args.source} is not a file")
+    at_least(1, limit=args.limit)
+    output_directory(args.output)
     tools = Tools(load_tool_schemas(names))
     root = args.source.resolve().parent
     write_sft(

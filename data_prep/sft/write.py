@@ -1,11 +1,10 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Writing SFT rows: one parquet file, and a manifest that counts what was left out and why."""
+"""Write SFT rows: one parquet file, and a manifest that counts dropped rows by reason."""
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -13,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from data_prep.core.files import write_json
 from data_prep.core.lock import sole_writer
-from data_prep.core.manifest import sha256, versions, write_json
+from data_prep.core.manifest import sha256, versions
+from data_prep.core.parquet import RowWriter
 from data_prep.core.spec import Drop
 from data_prep.errors import DataError
 from data_prep.sft.conversation import Tools
@@ -25,7 +25,7 @@ from data_prep.sft.conversation import Tools
 OUTPUT = "sft.parquet"
 MANIFEST = "manifest.json"
 NAMED_DROPS = 50
-GROUP_ROWS, GROUP_BYTES = 64, 32 << 20
+GROUP_ROWS = 64
 _CALL = pa.struct({"type": pa.string(), "function": pa.struct({"name": pa.string(), "arguments": pa.string()})})
 _FIELDS = {
     "messages": pa.list_(pa.struct({"role": pa.string(), "content": pa.string(), "tool_calls": pa.list_(_CALL)})),
@@ -37,11 +37,11 @@ _FIELDS = {
 
 
 def tools_column(tools: Tools) -> Any:
-    """Value of the ``tools`` column.
+    """Return the value of the ``tools`` column.
 
-    One tool is stored as it is, which verl's own dataset class reads. Several cannot be: a parquet list has one type,
-    so each tool would get the others' arguments as nulls, and the prompt would show them. They are stored as JSON, for
-    ``data_prep.sft.dataset.ToolSFTDataset``; verl's class refuses such a file.
+    A single tool is stored unchanged, and verl's own dataset class reads it. Several tools are stored as JSON for
+    ``data_prep.sft.dataset.ToolSFTDataset``, because a parquet list has one type: each tool would get the arguments of
+    the others as nulls, and the prompt would show them. verl's class refuses such a file.
     """
     return tools.schemas if len(tools.schemas) == 1 else json.dumps(tools.schemas, ensure_ascii=False)
 
@@ -56,82 +56,58 @@ def write_sft(
     total: int | None = None,
     check: Callable[[int, Counter[str]], None] | None = None,
 ) -> dict[str, Any]:
-    """Convert items and write those that can be used.
+    """Convert items and write the usable ones.
 
     Args:
         items: (id, source row).
-        convert: number of the row, id and source row to a row; raises ``Drop``.
-        tools: what prompts list.
-        output: folder.
-        facts: entries of the manifest that the source knows.
+        convert: converts (row number, id, source row) to a row or raises ``Drop``.
+        tools: tools that prompts list.
+        output: directory.
+        facts: entries of the manifest about the source.
         total: number of items, for the progress bar.
-        check: called with rows read and reasons after the last row, before the file is put in place; may raise.
+        check: is called with the number of rows and the drop reasons before the file appears. It may raise.
 
     Returns:
         The manifest.
 
     Raises:
-        DataError: no row is left, or another run writes to the folder.
+        DataError: no row is left, or another run writes to the directory.
     """
     with sole_writer(output):
-        return _write_sft(items, convert, tools, output, facts, total, check)
-
-
-def _write_sft(
-    items: Iterable[tuple[str, Any]],
-    convert: Callable[[int, str, Any], dict[str, Any]],
-    tools: Tools,
-    output: Path,
-    facts: Mapping[str, Any],
-    total: int | None,
-    check: Callable[[int, Counter[str]], None] | None,
-) -> dict[str, Any]:
-    value = tools_column(tools)
-    schema = pa.schema({**_FIELDS, "tools": pa.array([value]).type})
-    path, partial = output / OUTPUT, output / (OUTPUT + ".partial")
-    dropped: Counter[str] = Counter()
-    named: dict[str, list[str]] = {}
-    group: list[dict[str, Any]] = []
-    read = written = size = 0
-    try:
-        with pq.ParquetWriter(partial, schema, use_dictionary=False, write_statistics=False) as writer:
+        value = tools_column(tools)
+        schema = pa.schema({**_FIELDS, "tools": pa.array([value]).type})
+        path = output / OUTPUT
+        dropped: Counter[str] = Counter()
+        named: dict[str, list[str]] = {}
+        read = 0
+        with RowWriter(path, schema, group_rows=GROUP_ROWS) as writer:
             for row_id, item in tqdm(items, total=total, desc=str(facts.get("dataset", "sft")), unit="row"):
                 read += 1
                 try:
-                    row = convert(written, row_id, item)
+                    row = convert(writer.count, row_id, item)
                 except Drop as error:
                     dropped[error.reason] += 1
                     if len(named.setdefault(error.reason, [])) < NAMED_DROPS:
                         named[error.reason].append(f"{row_id}: {error.detail}" if error.detail else row_id)
                     continue
-                group.append({**row, "tools": value})
-                written += 1
-                size += sum(len(image["bytes"]) for image in row["images"])
-                if len(group) >= GROUP_ROWS or size >= GROUP_BYTES:
-                    writer.write_table(pa.Table.from_pylist(group, schema=schema))
-                    group, size = [], 0
-            if group:
-                writer.write_table(pa.Table.from_pylist(group, schema=schema))
-        if check is not None:
-            check(read, dropped)
-        if not written:
-            reasons = "; ".join(f"{rows[0]} ({reason})" for reason, rows in named.items())
-            raise DataError(f"no row is left of {read}; dropped: {dict(dropped)}; such as {reasons or 'none'}")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-    manifest = {
-        **facts,
-        "versions": versions(),
-        "file": OUTPUT,
-        "sha256": sha256(path),
-        "rows_in": read,
-        "rows_out": written,
-        "dropped": dict(sorted(dropped.items())),
-        "dropped_rows": dict(sorted(named.items())),
-        "tools": [schema["function"]["name"] for schema in tools.schemas],
-    }
-    write_json(output / MANIFEST, manifest)
-    reasons = ", ".join(f"{count} {reason}" for reason, count in manifest["dropped"].items()) or "none"
-    print(f"{path}: {written} rows of {read}, dropped: {reasons}", file=sys.stderr, flush=True)
-    return manifest
+                writer.write({**row, "tools": value})
+            if check is not None:
+                check(read, dropped)
+            if not writer.count:
+                reasons = "; ".join(f"{rows[0]} ({reason})" for reason, rows in named.items())
+                raise DataError(f"no row is left of {read}; dropped: {dict(dropped)}; such as {reasons or 'none'}")
+        manifest = {
+            **facts,
+            "versions": versions(),
+            "file": OUTPUT,
+            "sha256": sha256(path),
+            "rows_in": read,
+            "rows_out": writer.count,
+            "dropped": dict(sorted(dropped.items())),
+            "dropped_rows": dict(sorted(named.items())),
+            "tools": [schema["function"]["name"] for schema in tools.schemas],
+        }
+        write_json(output / MANIFEST, manifest)
+        reasons = ", ".join(f"{count} {reason}" for reason, count in manifest["dropped"].items()) or "none"
+        print(f"{path}: {writer.count} rows of {read}, dropped: {reasons}", file=sys.stderr, flush=True)
+        return manifest

@@ -1,3 +1,3 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Training sets that comparable work uses, one module each; the name of a module is the dataset's name."""
+"""Describe the training sets that comparable work uses. A module has the name of its dataset."""

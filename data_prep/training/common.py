@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the training sets share: reading a truth, the size of an image, the user's words of a chat prompt."""
+"""Read fields that the training sets share: references, image sizes, the user turn of a chat prompt."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Any
 
 from PIL import Image
 
-from data_prep.core.spec import Context, Drop
+from data_prep.core.spec import Drop
 from data_prep.core.text import inline_options, option_letter, slots
 from data_prep.errors import DataError
+from verl_ext.reward_score.choice import truth_letter
 
-MIN_SIDE = 28  # px; a patch of Qwen2.5-VL with its merge: the processor of that model refuses shorter sides
+MIN_SIDE = 28  # px; the processor of Qwen2.5-VL refuses sides shorter than a merged patch
 _BOX = re.compile(r"\\boxed\s*\{")
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?%?")
-_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 _TAG = re.compile(r"\s*<image>\s*")
 
 
 def unbox(answer: str) -> str:
-    """Content of the last ``\\boxed{...}``; the stripped text itself where there is none or its braces do not close."""
+    """Return the content of the last complete ``\\boxed{...}``, or else the stripped text."""
     boxes = list(_BOX.finditer(answer))
     if not boxes:
         return answer.strip()
@@ -37,9 +37,9 @@ def unbox(answer: str) -> str:
 
 
 def known_scoring(question: str, answer: str) -> dict[str, Any]:
-    """What question and truth say about the comparison; empty leaves it to the data source's rule.
+    """Return the scoring that question and reference imply, or an empty dict if it depends on the dataset.
 
-    A truth of one capital letter A to H is a choice even without options in the text: they may be drawn in the image.
+    A reference that is one capital letter A to H is a choice, because the image may show the options.
     """
     parsed = inline_options(question)
     if parsed is not None and option_letter(answer, parsed[1]) is not None:
@@ -51,11 +51,16 @@ def known_scoring(question: str, answer: str) -> dict[str, Any]:
     return {}
 
 
+def scoring_or(kind: str, question: str, answer: str) -> dict[str, Any]:
+    """Return ``known_scoring``. Where it is empty, a truth that the scorer reads as a letter is a choice."""
+    return known_scoring(question, answer) or {"type": "choice" if truth_letter(answer) is not None else kind}
+
+
 def refuse_small(images: Sequence[bytes], min_side: int = MIN_SIDE) -> None:
-    """Raise ``Drop`` where a side of an image is under ``min_side`` px. Broken images are left to the core's check."""
+    """Raise ``Drop`` if a side of an image is under ``min_side`` px. The core checks broken images."""
     for data in images:
         try:
-            with Image.open(io.BytesIO(data)) as image:  # the header is enough
+            with Image.open(io.BytesIO(data)) as image:  # reads only the header
                 width, height = image.size
         except Exception:
             continue
@@ -63,38 +68,11 @@ def refuse_small(images: Sequence[bytes], min_side: int = MIN_SIDE) -> None:
             raise Drop(f"image side under {min_side} px", f"{width} x {height} px")
 
 
-def stored_image(ctx: Context, *paths: str) -> bytes:
-    """The first of several paths that exists.
-
-    Raises:
-        DataError: none does, and an archive in the folder has not been unpacked, or the folder has only the rows.
-        Drop: none does.
-    """
-    for path in paths:
-        try:
-            return ctx.image(path)
-        except Drop as drop:
-            missing = drop
-    folders = {path.split("/")[0] for path in paths if "/" in path}
-    if ctx.root is not None and not any((ctx.root / folder).is_dir() for folder in folders):
-        if archives := sorted(path.name for path in ctx.root.iterdir() if path.name.endswith(_ARCHIVES)):
-            raise DataError(
-                f"{ctx.root} holds images in {', '.join(archives)}: unpack a copy and name it with --source; "
-                f"expected {paths[0]} in it"
-            )
-        if folders and not any(path.is_dir() and not path.name.startswith(".") for path in ctx.root.iterdir()):
-            raise DataError(
-                f"{ctx.root} holds no images, expected {paths[0]} in it: download the whole repository, unpack its "
-                "archives, and name the folder with --source"
-            )
-    raise missing
-
-
 def place_images(question: str, images: int) -> str:
-    """The question with a slot for each ``<image>``.
+    """Replace each ``<image>`` of the question by a slot.
 
     Raises:
-        Drop: it names another number of images than there are.
+        Drop: the numbers of tags and images differ.
     """
     try:
         return slots(question, images)
@@ -103,15 +81,15 @@ def place_images(question: str, images: int) -> str:
 
 
 def without_tags(question: str) -> str:
-    """The question less the ``<image>`` tags that some sets put in front of it."""
+    """Remove the ``<image>`` tags that some sets put in front of a question."""
     return _TAG.sub("\n", question).strip()
 
 
 def entry(where: str, value: Any, key: str) -> Any:
-    """``value[key]`` of a struct column.
+    """Return ``value[key]`` of a struct column.
 
     Raises:
-        DataError: the struct has no such key, which is the data's form and not one row's fault.
+        DataError: the struct lacks the key, so the data has another form.
     """
     if not isinstance(value, Mapping) or key not in value:
         found = sorted(value) if isinstance(value, Mapping) else type(value).__name__
@@ -120,11 +98,11 @@ def entry(where: str, value: Any, key: str) -> Any:
 
 
 def user_words(where: str, prompt: Any) -> str:
-    """Text of the one user turn of a chat prompt.
+    """Return the text of the one user turn of a chat prompt.
 
     Raises:
-        DataError: the prompt is no list of ``{role, content}``.
-        Drop: no user turn, or more than one.
+        DataError: the prompt is not a list of ``{role, content}``.
+        Drop: there is no user turn, or more than one.
     """
     if not isinstance(prompt, Sequence) or isinstance(prompt, str):
         raise DataError(f"{where} is {type(prompt).__name__}, expected a list of turns")
@@ -135,10 +113,10 @@ def user_words(where: str, prompt: Any) -> str:
 
 
 def text_of(value: Any, reason: str) -> str:
-    """A text that must not be empty; numbers are written out.
+    """Return a value as stripped text. Numbers become text.
 
     Raises:
-        Drop: nothing there.
+        Drop: the text is empty. ``reason`` names the field.
     """
     text = "" if value is None else str(value).strip()
     if not text:

@@ -1,10 +1,10 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""DeepEyes-47k: visual search, charts, and reasoning problems.
+"""Prepare DeepEyes-47k: visual search, charts, and reasoning problems.
 
-The question is ``extra_info.question``: the user turn of ``prompt`` repeats it before instructions for DeepEyes' own
-tool, and its system turn describes that tool. The user turn is read only where the truth is a letter and the question
-has no options, less those instructions.
+The question is ``extra_info.question``. The user turn of ``prompt`` repeats it and adds instructions for DeepEyes' own
+tool, which the system turn describes. The user turn is read, without these instructions, only if the reference is a
+letter and the question has no options.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from data_prep.core.spec import Context, Dataset, Drop, Part, Row
 from data_prep.core.text import inline_options
-from data_prep.training.common import entry, known_scoring, refuse_small, text_of, user_words, without_tags
+from data_prep.training.common import entry, refuse_small, scoring_or, text_of, user_words, without_tags
 
 HUB = "ChenShawn/DeepEyes-Datasets-47k"
 PARTS = {
@@ -24,18 +24,18 @@ PARTS = {
     "reasoning": Part(HUB, rows=11031, data_file="data_thinklite_reasoning_acc.parquet"),
 }
 _LETTER = re.compile(r"\(?[A-H]\)?\.?")
-# What DeepEyes appends, and anything behind it.
+# the instructions that DeepEyes appends, and all text behind them
 _INSTRUCTIONS = re.compile(r"\s*\bThink first\b|\n[^\n]*(?:image_zoom_in_tool|<think>|<tool_call>|<answer>)")
 ABILITIES = {"visual_search": "perception", "chart": "chart", "reasoning": "math"}
 
 
 def with_options(question: str, answer: str, prompt: Any) -> str:
-    """The question as the user turn has it, if a letter answers it and only there it has options.
+    """Return the question of the user turn if a letter answers it and only the user turn has options.
 
-    Without options there either, they may be drawn in the image, and the question stays as it is.
+    Otherwise the image may show the options, and the question stays unchanged.
 
     Raises:
-        Drop: the prompt has not one user turn.
+        Drop: the prompt does not have exactly one user turn.
     """
     if prompt is None or inline_options(question) or not _LETTER.fullmatch(answer):
         return question
@@ -44,7 +44,7 @@ def with_options(question: str, answer: str, prompt: Any) -> str:
 
 
 def rows(row: Mapping[str, Any], ctx: Context) -> Row:
-    """One row; ``Drop`` for small images and where there is no question."""
+    """Convert one row. Raise ``Drop`` if an image is small or the question is missing."""
     where = f"deepeyes/{ctx.part}: extra_info"
     question = without_tags(text_of(entry(where, row["extra_info"], "question"), "no question"))
     answer = text_of(entry("deepeyes: reward_model", row["reward_model"], "ground_truth"), "no answer")
@@ -53,14 +53,9 @@ def rows(row: Mapping[str, Any], ctx: Context) -> Row:
         raise Drop("no image")
     images = [ctx.image(image) for image in row["images"]]
     refuse_small(images)
-    return Row(
-        question=question,
-        answer=answer,
-        images=images,
-        scoring=known_scoring(question, answer),
-        meta={key: row[key] for key in ("env_name", "data_source") if row.get(key)},
-        ability=ABILITIES[ctx.part],
-    )
+    meta = {key: row[key] for key in ("env_name", "data_source") if row.get(key)}
+    scoring = scoring_or("judge", question, answer)
+    return Row(question, answer, images, scoring, meta, ability=ABILITIES[ctx.part])
 
 
 DATASET = Dataset(

@@ -1,9 +1,9 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""FVQA of MMSearch-R1: questions about facts that an image leads to.
+"""Prepare FVQA of MMSearch-R1: questions about facts that an image leads to.
 
-``candidate_answers`` is a JSON list in a string; its entries are as right as the truth. The prompt has no ``<image>``,
-so images go in front. The column ``category`` (search_required / search_free) exists in the training file only.
+``candidate_answers`` is a JSON list in a string. Its entries are as correct as the reference. The prompt has no
+``<image>``, so images go in front. Only the training file has the column ``category`` (search_required / search_free).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from data_prep.benchmarks import search_options
+from data_prep.abilities import add_search_arguments, added_search_tools
 from data_prep.core.spec import Context, Dataset, Drop, Part, Row
 from data_prep.errors import DataError
 from data_prep.training.common import entry, text_of, user_words, without_tags
@@ -21,10 +21,10 @@ HUB = "lmms-lab/FVQA"
 
 
 def aliases(value: Any, answer: str) -> list[str]:
-    """Further right answers.
+    """Return further correct answers.
 
     Raises:
-        DataError: not a JSON list of texts; then the column is not what this module was written for.
+        DataError: the value is not a JSON list of texts, so the column has another form.
     """
     if value is None or value == "":
         return []
@@ -39,19 +39,16 @@ def aliases(value: Any, answer: str) -> list[str]:
 
 
 def rows(row: Mapping[str, Any], ctx: Context) -> Row:
-    """One row."""
+    """Convert one row."""
     question = without_tags(text_of(user_words("fvqa: prompt", row["prompt"]), "no question"))
     truth = row["reward_model"]
     answer = text_of(entry("fvqa: reward_model", truth, "ground_truth"), "no answer")
     if not row["images"]:
         raise Drop("no image")
-    return Row(
-        question=question,
-        answer=answer,
-        images=[ctx.image(image) for image in row["images"]],
-        scoring={"aliases": aliases(truth.get("candidate_answers"), answer)},
-        meta={key: row[key] for key in ("category", "data_source") if row.get(key)},
-    )
+    images = [ctx.image(image) for image in row["images"]]
+    scoring = {"type": "judge", "fallback": "f1", "aliases": aliases(truth.get("candidate_answers"), answer)}
+    meta = {key: row[key] for key in ("category", "data_source") if row.get(key)}
+    return Row(question, answer, images, scoring, meta)
 
 
 DATASET = Dataset(
@@ -74,6 +71,6 @@ DATASET = Dataset(
     rows=rows,
     id_columns=("data_id",),
     default_parts=("train",),
-    add_arguments=search_options.add_arguments,
-    added_tools=search_options.added_tools,
+    add_arguments=add_search_arguments,
+    added_tools=added_search_tools,
 )

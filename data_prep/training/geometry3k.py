@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Geometry3K: plane geometry with a figure; answers are numbers or short expressions."""
+"""Prepare Geometry3K: plane geometry with a figure. Answers are numbers or short expressions."""
 
 from __future__ import annotations
 
@@ -14,17 +14,12 @@ HUB = "hiyouga/geometry3k"
 
 
 def rows(row: Mapping[str, Any], ctx: Context) -> Row:
-    """One row. Truths such as ``3 \\sqrt { 2 }`` or ``\\frac { 1 } { 2 }`` are compared as math."""
+    """Convert one row. References such as ``3 \\sqrt { 2 }`` or ``\\frac { 1 } { 2 }`` are compared as math."""
     if not row["images"]:
         raise Drop("no image")
     images = [ctx.image(image) for image in row["images"]]
     question = place_images(text_of(row["problem"], "no question"), len(images))
-    return Row(
-        question=question,
-        answer=text_of(row["answer"], "no answer"),
-        images=images,
-        scoring={"type": "math"},
-    )
+    return Row(question, text_of(row["answer"], "no answer"), images, scoring={"type": "math"})
 
 
 DATASET = Dataset(

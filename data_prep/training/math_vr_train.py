@@ -1,12 +1,12 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Math-VR's training split: problems whose solutions draw.
+"""Prepare Math-VR's training split: problems whose solutions draw.
 
-A row's images belong to the question or to the solution, and only the text says which: an image is the question's if
-the question names it (``<image1>``), or if the solution does not name it and the row has no other, unless its category
-is "text". All others would show the solution and are left out. The truth is the closing sentence of ``analysis``,
-"Therefore, the answer is ..."; several answers ("the answers are: - ... - ...") are joined with "; " and left to the
-judge. Where the sentence does not say where the answer ends, the row is dropped: a wrong truth is worse than none.
+A row's images belong to the question or to the solution, and only the text says which. An image belongs to the question
+if the question names it (``<image1>``), or if the solution does not name it and the row has no other image, unless its
+category is "text". The other images would show the solution and are omitted. The reference is the closing sentence of
+``analysis``, "Therefore, the answer is ...". Several answers ("the answers are: - ... - ...") are joined with "; ", and
+the judge compares them. If the end of the answer is unclear, the row is dropped rather than given a wrong reference.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from data_prep.benchmarks.math_vr import IMAGES, TAG, named_images, place_images
 from data_prep.core.spec import Context, Dataset, Drop, Part, Row
+from data_prep.math_vr import IMAGES, SCORING, TAG, named_images, place_images
 from data_prep.training.common import known_scoring, text_of
 
 _CLOSING = re.compile(
@@ -29,11 +29,11 @@ _INLINE_ITEM = re.compile(r"(?:^|(?<=\s))\((?P<number>\d{1,2})\)\s*")
 _SENTENCE_FOLLOWS = re.compile(r"[.!?]\**\s+(?:[A-Z$]|\\(?!\]))")
 _DRAWING = re.compile(r"\b(?:see|shown|figure|diagram|drawn|drawing)\b", re.I)
 _MINUS = re.compile(r"-[ \t]+(?=\d)")
-MAX_ANSWER = 200  # characters; longer ones are a proof or a drawing, not an answer
+MAX_ANSWER = 200  # characters; longer texts are proofs or drawings
 
 
 def final_answers(analysis: str) -> list[str]:
-    """Answers behind the last "Therefore, the answer(s) is/are"; none if there is no such sentence, or no clear end."""
+    """Return the answers behind the last "Therefore, the answer(s) is/are". Return none if their end is unclear."""
     found = list(_CLOSING.finditer(analysis))
     if not found:
         return []
@@ -42,14 +42,14 @@ def final_answers(analysis: str) -> list[str]:
     items = _items(tail, several)
     if items is None:
         if tail.startswith(("- ", "* ")) and "\n" in closing[0]:
-            return []  # a list of one, or a minus
+            return []  # either a list of one item or a minus sign
         items = [tail]
     answers = [_answer(item) for item in items]
     return [] if None in answers else answers
 
 
 def _items(tail: str, several: bool) -> list[str] | None:
-    """Texts behind the marks of a list: on lines of their own or, in a plural, "(1) ...; (2) ..."; None without one."""
+    """Return the items of a list: lines or, in a plural, "(1) ...; (2) ...". Return None if there is no list."""
     for pattern in (_LINE_ITEM, _INLINE_ITEM) if several else (_LINE_ITEM,):
         marks = list(pattern.finditer(tail))
         numbers = [mark["number"] for mark in marks]
@@ -61,11 +61,11 @@ def _items(tail: str, several: bool) -> list[str] | None:
 
 
 def _answer(text: str) -> str | None:
-    """The answer that a text starts with; None if that cannot be told from what follows it."""
+    """Return the answer that a text starts with, or None if its end is unclear."""
     lines = text.strip().split("\n\n")[0].strip().splitlines()
-    if lines and lines[0] in ("$$", "\\["):  # a formula on lines of its own
+    if lines and lines[0] in ("$$", "\\["):  # a displayed formula
         lines = [" ".join(lines)]
-    first = TAG.sub("", lines[0]).strip() if lines else ""  # nothing left: the answer is a drawing
+    first = TAG.sub("", lines[0]).strip() if lines else ""  # an empty text means that the answer is a drawing
     ended = first.rstrip("*").endswith((".", "!"))
     if _SENTENCE_FOLLOWS.search(first) or first.endswith((":", ",")) or (len(lines) > 1 and not ended):
         return None
@@ -85,10 +85,10 @@ def _bare(text: str) -> str:
 
 
 def question_images(row: Mapping[str, Any]) -> list[int]:
-    """Numbers of the images that belong to the question: those it names, and none else in a problem of text only.
+    """Return the numbers of the question's images. In a text problem these are only the images that it names.
 
     Raises:
-        Drop: images are there and nothing says whose they are.
+        Drop: neither question nor solution names several images.
     """
     there = [number for number in range(1, IMAGES + 1) if row.get(f"image{number}") is not None]
     named = named_images(row["question"] or "")
@@ -102,7 +102,7 @@ def question_images(row: Mapping[str, Any]) -> list[int]:
 
 
 def rows(row: Mapping[str, Any], ctx: Context) -> Row:
-    """One row, with or without images."""
+    """Convert one row, with or without images."""
     images = {number: ctx.image(row[f"image{number}"]) for number in question_images(row)}
     question, ordered = place_images(text_of(row["question"], "no question"), images)
     answers = final_answers(row["analysis"] or "")
@@ -115,7 +115,7 @@ def rows(row: Mapping[str, Any], ctx: Context) -> Row:
         question=question,
         answer=answer,
         images=ordered,
-        scoring=known_scoring(question, answer) if len(answers) == 1 else {},
+        scoring=(known_scoring(question, answer) if len(answers) == 1 else {}) or SCORING,
         meta={"category": row.get("category"), "answers": answers},
         hint=f"There are {len(answers)} answers to give." if len(answers) > 1 else "",
     )

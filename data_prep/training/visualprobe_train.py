@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""VisualProbe's training split: small details in large photographs."""
+"""Prepare VisualProbe's training split: small details in large photographs."""
 
 from __future__ import annotations
 
@@ -8,26 +8,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from data_prep.core.spec import Context, Dataset, Drop, Part, Row
-from data_prep.training.common import known_scoring, place_images, refuse_small, stored_image, text_of
+from data_prep.training.common import known_scoring, place_images, refuse_small, text_of
 
 FOLDER = "VisualProbe_train"
 
 
 def rows(row: Mapping[str, Any], ctx: Context) -> Row:
-    """One row; its images are paths relative to the folder above that of ``train.json``, which is the clone's own."""
+    """Convert one row. Image paths start at the directory above the clone, which holds ``train.json``."""
     answer = text_of(row["solution"], "no answer")
     if not row["images"]:
         raise Drop("no image")
-    images = [stored_image(ctx, path, path.removeprefix(f"{FOLDER}/")) for path in row["images"]]
+    images = [ctx.stored_image(path, path.removeprefix(f"{FOLDER}/")) for path in row["images"]]
     refuse_small(images)
     question = place_images(text_of(row["problem"], "no question"), len(images))
-    return Row(
-        question=question,
-        answer=answer,
-        images=images,
-        scoring=known_scoring(question, answer),
-        meta={"data_source": row["data_source"]} if row.get("data_source") else {},
-    )
+    meta = {"data_source": row["data_source"]} if row.get("data_source") else {}
+    return Row(question, answer, images, known_scoring(question, answer) or {"type": "judge"}, meta)
 
 
 DATASET = Dataset(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson  # A dependency of tensordict. It is ten times as fast as json and takes numpy arrays as they are.
+import orjson  # It is ten times as fast as json and takes numpy arrays as they are.
 import torch
 from recipe.axpo.tree import BranchColumn
 from tensordict import TensorDict

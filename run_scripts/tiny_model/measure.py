@@ -35,7 +35,7 @@ class Policy:
         self.tools = load_tool_schemas([TOOL_CONFIG])
 
     def prompt(self, scene: Scene) -> str:
-        """The rendered prompt of a scene, generation prompt included."""
+        """Render the prompt of a scene, generation prompt included."""
         content = [{"type": "image"}, {"type": "text", "text": "\n" + prompt_text(scene)}]
         return self.processor.apply_chat_template(
             [{"role": "user", "content": content}], tools=self.tools, tokenize=False, add_generation_prompt=True

@@ -48,7 +48,7 @@ def stages(steps: int) -> list[Stage]:
 
 
 def free_port() -> int:
-    """A port nobody listens on right now."""
+    """Return a port that is free right now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -57,7 +57,7 @@ def test_mathvision(benchmarks, table):
     assert "Which of [image 1] fits [image 2]?\n(A) [image 3]\n(B) [image 4]\n" in user(tags)
     assert "The options A to E are in the image." in user(letters) and "(A)" not in user(letters)
     assert loads(letters, "scoring") == {"type": "choice", "options": list("ABCDE")}
-    assert loads(quoted, "scoring") == {"type": "math", "aliases": ["C"]}
+    assert loads(quoted, "scoring") == {"type": "math", "decimals": 2, "aliases": ["C"]}
     assert loads(text, "scoring")["options"] == ["3/5", "1/2"]  # the answer was the option's text
     assert "Say [image] and [video] and [image_pad]." in user(literal)
     assert loads(rows[0], "meta") == {"level": 2, "subject": "algebra"}
@@ -70,10 +70,12 @@ def test_dynamath(benchmarks, table):
     variants = {table(file)[0]["extra_info"]["id"] for file in files}
     assert variants == {f"1-variant{i}" for i in range(1, 11)}
     number, inline, plain, text = table(benchmarks / "dynamath/sample_variant10.parquet")
-    assert loads(number, "scoring") == {"type": "number", "answer_type": "float"} and "decimals" in user(number)
+    rule = {"tolerance": 0.001, "ordered": True, "leading_number": True}
+    assert loads(number, "scoring") == {"type": "number", "answer_type": "float", **rule}
+    assert "decimals" in user(number)
     assert loads(number, "meta")["variant"] == 10 and loads(number, "meta")["seed_id"] == "1"
     assert loads(inline, "scoring")["options"] == ["0", "1", "2"] and "options" not in loads(plain, "scoring")
-    assert loads(text, "scoring") == {"type": "text", "answer_type": "text"}
+    assert loads(text, "scoring") == {"type": "text", "answer_type": "text", **rule}
 
 
 def test_math_vr(benchmarks, table):
@@ -82,7 +84,8 @@ def test_math_vr(benchmarks, table):
     assert user(many).startswith("See <image> then <image>, again [image 1]: what?")
     widths = [Image.open(io.BytesIO(image["bytes"])).width for image in many["images"]]
     assert widths == [56, 48] and loads(many, "meta")["answers"] == ["3", "x = 4"] and "2 answers" in user(many)
-    assert user(one).startswith("Look at <image>: what?") and loads(one, "scoring") == {"type": "judge"}
+    assert user(one).startswith("Look at <image>: what?")
+    assert loads(one, "scoring") == {"type": "judge", "fallback": "math", "judge_reads": "message"}
     # the images that no question names are the solution's
     assert [loads(row, "meta")["images_of_solution"] for row in (none, many, one)] == [1, 0, 2]
     assert Image.open(io.BytesIO(one["images"][0]["bytes"])).width == 48
@@ -131,7 +134,7 @@ def test_search_rows_leak_nothing(benchmarks, benchmark_root, prepare, tmp_path,
     text, *images = table(file)
     assert text["images"] == [] and text["extra_info"]["tool_selection"] == ["tavily-search"]
     assert images[0]["extra_info"]["tool_selection"] == ["tavily-search", "image_zoom_in"]
-    assert loads(text, "scoring") == {"type": "judge", "aliases": ["Lovelace", "A. Lovelace"]}
+    assert loads(text, "scoring") == {"type": "judge", "fallback": "f1", "aliases": ["Lovelace", "A. Lovelace"]}
     assert b"SECRET" not in file.read_bytes() and jpeg(colour=(1, 2, 3)) not in file.read_bytes()
     source = benchmark_root / "MMSearch"
     assert prepare("mmsearch", source, "--keep", "images", "--image-search", "--on-error", "stop") == 0
@@ -141,7 +144,8 @@ def test_search_rows_leak_nothing(benchmarks, benchmark_root, prepare, tmp_path,
     manifest = json.loads((tmp_path / "out/manifest.json").read_text())
     assert manifest["parts"]["end2end"]["dropped"] == {"left out by an option": 1}
     searched = table(benchmarks / "hr_mmsearch/train.parquet")[0]
-    assert searched["ability"] == "search" and loads(searched, "scoring") == {"type": "judge"}
+    assert searched["ability"] == "search"
+    assert loads(searched, "scoring") == {"type": "judge", "fallback": "f1"}
 
 
 def test_list_names_all(capsys):

@@ -20,8 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from verl.tools.tool_registry import load_all_tools
 
-from tools.image_zoom_in import MAX_ASPECT_RATIO, smart_resize
-from tools.images import encoded_image, open_image
+from tools.images import MAX_ASPECT_RATIO, encoded_image, open_image, smart_resize
 from verl_ext.tool_calls import ToolInfrastructureError
 
 TOOLS = Path(__file__).parents[2] / "tools"

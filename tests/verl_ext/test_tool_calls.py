@@ -24,11 +24,6 @@ records = st.builds(
 )
 
 
-@given(st.lists(seconds, min_size=1, max_size=300), st.integers(1, 99))
-def test_percentile_is_numpys(values, percent):
-    assert metrics.percentile(values, percent) == pytest.approx(np.percentile(values, percent), rel=1e-9, abs=1e-9)
-
-
 @given(st.lists(records, max_size=60))
 def test_summary(calls):
     figures = summarise(calls)

@@ -1,15 +1,17 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""A jailed Python for code that a model writes.
+"""Run untrusted Python cells in a jail. The package uses nothing of verl and nothing of this project outside itself.
 
-Two walls, one inside the other:
+Two layers hold the code:
 
-1. bubblewrap (`jail.py`) holds one process, the *zygote* (`inside/zygote.py`), which has imported the libraries and
-   forks. It sees Python's files and shared libraries, read-only, and nothing else of the host: no home, no network, no
-   other process.
-2. Every trajectory gets an *interpreter*, a fork of the zygote that first builds its own walls (`inside/walls.py`):
-   user, pid, mount, network and IPC namespaces, an empty disk of limited size, limits on memory, threads, files and CPU
-   time, no capabilities, and a system-call filter (`syscalls.py`) without new processes, programs or sockets.
+1. bubblewrap (``jail.py``) holds one process, the *zygote* (``inside/zygote.py``). The zygote has imported the
+   libraries and forks. It sees Python's files and the shared libraries, read-only, and nothing else of the host: no
+   home directory, no network, no other process.
+2. Each notebook gets an *interpreter*, a fork of the zygote. Before it runs any code it builds its own walls
+   (``inside/walls.py``): user, pid, mount, network and IPC namespaces, an empty disk of limited size, limits on memory,
+   threads, files and CPU time, no capabilities. A system-call filter (``syscalls.py``) then refuses new processes,
+   programs and sockets.
 
-`pool.py` is the host's side of it, `probe.py` shows before anything else runs that the walls stand.
+``pool.py`` is the host's side. ``probe.py`` shows that the walls stand before anything else runs. ``notebook.py`` is
+the simplest way in.
 """

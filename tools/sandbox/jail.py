@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The outer wall: a bubblewrap command line, and the plain process for those who opt out of it."""
+"""Build the outer wall: a bubblewrap command line, or a plain process for users who opt out."""
 
 from __future__ import annotations
 
@@ -17,13 +17,10 @@ from tools.sandbox import runtime
 from tools.sandbox.syscalls import compile_filter
 
 INSIDE = Path(__file__).parent / "inside"
-NOBODY = 65534  # what root becomes in the jail: the kernel exempts root from the limit on threads
+NOBODY = 65534  # Root becomes this user in the jail, because the kernel exempts root from the limit on threads.
 
-HOW_TO_INSTALL = (
-    "install it (apt-get install bubblewrap, dnf install bubblewrap, or run_scripts/install_sandbox.sh), or use a "
-    "remote sandbox (backend: sandbox_fusion)"
-)
-HOW_TO_OPT_OUT = "code of a model runs unisolated only if the tool's config says `isolation: none`"
+HOW_TO_INSTALL = "install it (apt-get install bubblewrap or dnf install bubblewrap)"
+HOW_TO_OPT_OUT = "code runs without isolation only with the option `isolation: none`"
 HOW_TO_ALLOW = (
     "the kernel must allow user namespaces: sysctl user.max_user_namespaces > 0; on Ubuntu 24.04 and later also sysctl "
     "kernel.apparmor_restrict_unprivileged_userns=0; in Docker --security-opt seccomp=unconfined --security-opt "
@@ -32,38 +29,38 @@ HOW_TO_ALLOW = (
 
 
 class IsolationError(RuntimeError):
-    """The sandbox cannot be built on this machine; the message says what is missing and what to do."""
+    """Raised if the sandbox cannot be built on this machine. The message says what is missing and what to do."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one interpreter may use. Bytes of memory and disk are multiples of 2**20."""
+    """Limit one interpreter. Memory and disk are in units of 2**20 bytes."""
 
-    memory_mb: int = 1024  # beyond what the libraries take
-    disk_mb: int = 64  # for each of the two folders that can be written
+    memory_mb: int = 1024  # In addition to what the libraries take.
+    disk_mb: int = 64  # Of each of the two writable directories.
     threads: int = 32
-    files: int = 128  # open at a time
-    cpu_s: int = 600  # in all
-    output_bytes: int = 20_000  # of each cell
-    images: int = 4  # of each cell
-    image_pixels: int = 1_048_576  # of each image
+    files: int = 128  # Open at a time.
+    cpu_s: int = 600  # Over all cells.
+    output_bytes: int = 20_000  # Of each cell.
+    images: int = 4  # Of each cell.
+    image_pixels: int = 1_048_576  # Of each image.
 
 
 @dataclass(frozen=True)
 class JailConfig:
-    """How a zygote is started."""
+    """Configure a zygote."""
 
-    isolation: str = "bubblewrap"  # or "none"
+    isolation: str = "bubblewrap"  # ``"bubblewrap"`` or ``"none"``.
     packages: tuple[str, ...] = tuple(runtime.MODULES)
     limits: Limits = field(default_factory=Limits)
 
 
 @functools.cache
 def find_bubblewrap() -> str:
-    """Path of bubblewrap, once it has shown that it can build namespaces here.
+    """Return the path of bubblewrap after a test has shown that it can build namespaces here.
 
     Raises:
-        IsolationError: it is not installed, or the kernel refuses.
+        IsolationError: bubblewrap is not installed, or the kernel refuses.
     """
     path = shutil.which("bwrap")
     if path is None:
@@ -78,7 +75,7 @@ def find_bubblewrap() -> str:
 
 
 def bubblewrap_version() -> str:
-    """As bubblewrap says it."""
+    """Return the version that bubblewrap prints."""
     return subprocess.run([find_bubblewrap(), "--version"], capture_output=True, text=True).stdout.strip()
 
 
@@ -86,13 +83,13 @@ def _namespaces() -> list[str]:
     options = ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     if os.geteuid() != 0:
         return [*options, "--unshare-user", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL"]
-    # Root keeps its user namespace here, to become somebody else in each interpreter before that makes its own:
-    # mapped to root, an interpreter could start as many threads as it likes.
+    # Root keeps its user namespace here and becomes another user in each interpreter before that creates its own. An
+    # interpreter mapped to root could start any number of threads.
     return [*options, "--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
 
 
 def environment() -> dict[str, str]:
-    """All that an interpreter finds in its environment."""
+    """Return all environment variables of an interpreter."""
     return {
         "PATH": "/nowhere",
         "HOME": "/tmp",
@@ -100,17 +97,17 @@ def environment() -> dict[str, str]:
         "MPLBACKEND": "Agg",
         "MPLCONFIGDIR": "/tmp/matplotlib",
         "PYTHONDONTWRITEBYTECODE": "1",
-        # a fork takes one thread along; and the cores belong to the training
+        # A fork takes only one thread along, and the cores belong to the host's other work.
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
-        # each thread's own heap would take 64 MiB of the address space that memory_mb limits
+        # Each thread's own heap would take 64 MiB of the address space that memory_mb limits.
         "MALLOC_ARENA_MAX": "2",
     }
 
 
 def jail_command(config: JailConfig) -> list[str]:
-    """The command line in front of the zygote's own arguments.
+    """Return the command line in front of the zygote's own arguments.
 
     Raises:
         IsolationError: the jail cannot be built here.
@@ -118,19 +115,19 @@ def jail_command(config: JailConfig) -> list[str]:
     """
     executable, python_files = runtime.python_files()
     command = [find_bubblewrap(), *_namespaces(), "--new-session", "--hostname", "sandbox", "--clearenv"]
-    # The zygote is the namespace's first process: when it ends, however that happens, the kernel ends all interpreters.
-    # bubblewrap's own first process would wait for them, and those that are stopped never end.
+    # The zygote is the first process of the namespace: when it ends for any reason, the kernel ends all interpreters.
+    # bubblewrap's own first process would wait for them, and stopped ones never end.
     command += ["--as-pid-1"]
     for name, value in (environment() | {"PYTHONPATH": runtime.SITE}).items():
         command += ["--setenv", name, value]
     visible = [*runtime.system_libraries(), *python_files]
-    # else bubblewrap gives these folders the host's permissions, or 700, and root's interpreters are not root
+    # Otherwise bubblewrap gives these directories the host's permissions or 700, and root's interpreters are not root.
     folders = [parent for path in visible for parent in reversed(path.parents[:-1])]
     for folder in dict.fromkeys([*folders, Path("/opt"), Path(runtime.SITE)]):
         if not folder.is_symlink():
             command += ["--perms", "0755", "--dir", str(folder)]
     for path in visible:
-        if path.is_symlink() and path.parent == Path("/"):  # /lib -> usr/lib
+        if path.is_symlink() and path.parent == Path("/"):  # For example /lib -> usr/lib.
             command += ["--symlink", os.readlink(path), str(path)]
         else:
             command += ["--ro-bind", str(path), str(path)]
@@ -138,20 +135,22 @@ def jail_command(config: JailConfig) -> list[str]:
         command += ["--tmpfs", str(path), "--remount-ro", str(path)]
     for name, path in runtime.package_files(config.packages).items():
         command += ["--ro-bind", str(path), f"{runtime.SITE}/{name}"]
-    command += ["--ro-bind", str(INSIDE), "/opt/axpo", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
+    command += ["--ro-bind", str(INSIDE), "/opt/sandbox", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
     command += ["--dir", "/work", "--chdir", "/work", "--remount-ro", "/dev", "--remount-ro", "/"]
-    return [*command, str(executable), "-s", "-B", "-P", "/opt/axpo/zygote.py"]
+    return [*command, str(executable), "-s", "-B", "-P", "/opt/sandbox/zygote.py"]
 
 
 def start_zygote(config: JailConfig, control_fd: int, log, folder: str) -> subprocess.Popen:
-    """Start the zygote; it answers on `control_fd` when it is ready and ends when that is closed.
+    """Start the zygote. It answers on ``control_fd`` once it is ready, and ends when that socket is closed.
 
     Args:
-        log: a file that takes what it prints.
-        folder: where unisolated code may write; not used in a jail, which has its own disk.
+        config: the zygote's configuration.
+        control_fd: the zygote's end of the control socket.
+        log: a file that receives what the zygote prints.
+        folder: directory in which unisolated code may write. A jail has its own disk and does not use it.
 
     Raises:
-        IsolationError, PackageMissing, SeccompMissing: it cannot be started here.
+        IsolationError, PackageMissing, SeccompMissing: the zygote cannot be started here.
     """
     isolated = config.isolation == "bubblewrap"
     settings = {
@@ -167,7 +166,7 @@ def start_zygote(config: JailConfig, control_fd: int, log, folder: str) -> subpr
         command = jail_command(config)
     else:
         runtime.package_files(config.packages)
-        variables |= {"HOME": folder, "MPLCONFIGDIR": f"{folder}/matplotlib", "AXPO_WORK": folder}
+        variables |= {"HOME": folder, "MPLCONFIGDIR": f"{folder}/matplotlib", "SANDBOX_WORK": folder}
         command = [sys.executable, "-s", "-B", str(INSIDE / "zygote.py")]
     return subprocess.Popen(
         [*command, json.dumps(settings)],

@@ -1,8 +1,8 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The host's side: one zygote for each configuration and process, and the interpreters it forks.
+"""Manage one zygote for each configuration and process, and the interpreters that it forks.
 
-Everything here blocks and is meant for threads.
+All functions block and are meant for threads.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
 from tools.sandbox import probe
+from tools.sandbox.errors import SandboxError
 from tools.sandbox.inside import wire
 from tools.sandbox.jail import IsolationError, JailConfig, bubblewrap_version, start_zygote
 from tools.sandbox.session import Interpreter, forget_all, has_ended
-from verl_ext.tool_calls import ToolInfrastructureError
 
 logger = logging.getLogger(__name__)
 
-START_SECONDS = 120.0  # for the libraries' import, on a busy machine
+START_SECONDS = 120.0  # A busy machine may need this long to import the libraries.
 FORK_SECONDS = 30.0
 _CREDENTIALS = struct.Struct("3i")
 
 
 class Pool:
-    """Forks interpreters on demand and keeps `spares` ready.
+    """Fork interpreters on demand and keep ``spares`` of them ready.
 
-    Interpreters that wait for their trajectory's next cell cost memory: when there are more than `max_idle`, or they
-    have taken more than `max_idle_mb`, the one that has waited longest is ended. Whoever needs it runs its cells again.
+    An interpreter that waits for its next cell costs memory. If more than ``max_idle`` wait, or they have taken more
+    than ``max_idle_mb``, the pool ends the one that has waited longest. Its owner executes its cells again.
     """
 
     def __init__(
@@ -45,13 +45,13 @@ class Pool:
     ):
         self.config, self.spares = config, spares
         self.max_idle, self.max_idle_mb = max_idle, max_idle_mb
-        self._idle: dict[Interpreter, int] = {}  # memory of each, the one that has waited longest first
+        self._idle: dict[Interpreter, int] = {}  # Memory of each interpreter, in the order of waiting.
         self.executor = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="python-tool")
-        self.checks: list[probe.Wall] = []  # what the probe has shown
+        self.checks: list[probe.Wall] = []  # The results of the probe.
         self._background = ThreadPoolExecutor(max_workers=1, thread_name_prefix="python-spares")
         self._ready: deque[Interpreter] = deque()
-        self._lock = threading.RLock()  # the zygote's start and end, and the spares
-        self._idle_lock = threading.Lock()  # after every cell: it must not wait for a start
+        self._lock = threading.RLock()  # Guards the zygote's start and end, and the spares.
+        self._idle_lock = threading.Lock()  # Taken after every cell, so it must not wait for a start.
         self._control: socket.socket | None = None
         self._process = None
         self._log = None
@@ -64,11 +64,11 @@ class Pool:
     # ---------------------------------------------------------------- zygote
 
     def start(self) -> None:
-        """Start the zygote and probe the walls, unless that has been done.
+        """Start the zygote and probe the walls, unless both have been done.
 
         Raises:
             IsolationError: this machine cannot build the jail, or a wall does not stand.
-            ToolInfrastructureError: the zygote does not start.
+            SandboxError: the zygote does not start.
         """
         with self._lock:
             if self.running():
@@ -76,7 +76,7 @@ class Pool:
             self._stop()
             ours, theirs = socket.socketpair()
             self._log = tempfile.TemporaryFile()
-            self._folder = tempfile.TemporaryDirectory(prefix="axpo-python-", ignore_cleanup_errors=True)
+            self._folder = tempfile.TemporaryDirectory(prefix="python-sandbox-", ignore_cleanup_errors=True)
             try:
                 self._process = start_zygote(self.config, theirs.fileno(), self._log, self._folder.name)
                 theirs.close()
@@ -85,9 +85,7 @@ class Pool:
                 said = self._said()
                 ours.close()
                 self._stop()
-                raise ToolInfrastructureError(
-                    f"the Python sandbox does not start: {error}: {said}", "sandbox"
-                ) from error
+                raise SandboxError(f"the Python sandbox does not start: {error}: {said}") from error
             self._control = ours
             try:
                 self._probe()
@@ -98,9 +96,7 @@ class Pool:
 
     def _probe(self) -> None:
         if self.config.isolation == "none":
-            logger.warning(
-                "the python tool runs code of the model UNISOLATED (isolation: none): it can do what you can"
-            )
+            logger.warning("the sandbox runs code UNISOLATED (isolation: none): it has all rights of this process")
             return
         interpreter = self._fork(self._control)
         try:
@@ -110,13 +106,14 @@ class Pool:
         fallen = [f"{wall.name} ({wall.detail})" for wall in self.checks if not wall.stands]
         if fallen:
             raise IsolationError(f"the Python sandbox is not tight on this machine: {'; '.join(fallen)}")
-        logger.info(f"python sandbox: {bubblewrap_version()}; walls: {', '.join(wall.name for wall in self.checks)}")
+        names = ", ".join(wall.name for wall in self.checks)
+        logger.info("python sandbox: %s; walls: %s", bubblewrap_version(), names)
 
     def _said(self) -> str:
         try:
-            log = self._log.fileno()  # its position is the zygote's, too, which writes there
+            log = self._log.fileno()  # The zygote writes to the same open file, so its position must not change.
             data = os.pread(log, 2000, max(0, os.fstat(log).st_size - 2000))
-        except (AttributeError, ValueError, OSError):  # not started, or closed just now
+        except (AttributeError, ValueError, OSError):  # The log was not opened, or was closed just now.
             return ""
         return data.decode(errors="replace").strip()[-500:]
 
@@ -125,7 +122,8 @@ class Pool:
             interpreter.close()
         self._ready.clear()
         if self._control is not None:
-            # closed with the last reference: a thread may be forking, and a closed file's number is soon another's
+            # The last reference closes the socket: a thread may be forking, and the number of a closed file is soon
+            # reused.
             with contextlib.suppress(OSError):
                 self._control.shutdown(socket.SHUT_RDWR)
             self._control = None
@@ -146,39 +144,42 @@ class Pool:
     # ---------------------------------------------------------- interpreters
 
     def _fork(self, control: socket.socket) -> Interpreter:
-        """One more interpreter of the zygote behind `control`. Takes milliseconds and no lock: several may be built."""
+        """Fork one more interpreter of the zygote behind ``control``.
+
+        This takes milliseconds and no lock, so several interpreters may be built concurrently.
+        """
         ours, theirs = socket.socketpair()
         try:
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
             with theirs:
                 socket.send_fds(control, [b"f"], [theirs.fileno()])
             ours.settimeout(FORK_SECONDS)
-            # the kernel says who is there: its pid as the host sees it
+            # The kernel reports the pid as the host sees it.
             _, ancillary, _, _ = ours.recvmsg(1, socket.CMSG_SPACE(_CREDENTIALS.size), socket.MSG_PEEK)
             header, _ = wire.receive(ours, max_header=1 << 16, max_blobs=0, deadline=time.monotonic() + FORK_SECONDS)
             if "failed" in header:
-                raise ToolInfrastructureError(f"the Python sandbox cannot be built: {header['failed']}", "sandbox")
+                raise SandboxError(f"the Python sandbox cannot be built: {header['failed']}")
             pids = [_CREDENTIALS.unpack(data)[0] for _, kind, data in ancillary if kind == socket.SCM_CREDENTIALS]
             own_disks = self.config.isolation != "none"
             return Interpreter(ours, pids[0], self.config.limits, own_disks, control)
-        except ToolInfrastructureError:
+        except SandboxError:
             ours.close()
             raise
         except (OSError, wire.WireError, IndexError) as error:
             ours.close()
-            raise ToolInfrastructureError(
-                f"the Python sandbox does not fork: {type(error).__name__}: {error}: {self._said()}", "sandbox"
+            raise SandboxError(
+                f"the Python sandbox does not fork: {type(error).__name__}: {error}: {self._said()}"
             ) from error
 
     def take(self) -> Interpreter:
-        """A fresh interpreter, a spare one if there is any.
+        """Return a fresh interpreter, a spare one if possible.
 
         Raises:
-            IsolationError, ToolInfrastructureError: see `start`.
+            IsolationError, SandboxError: see ``start``.
         """
         with self._lock:
             if self.closed:
-                raise ToolInfrastructureError("the Python sandbox is closed", "sandbox")
+                raise SandboxError("the Python sandbox is closed")
             self.start()
             while self._ready:
                 interpreter = self._ready.popleft()
@@ -190,18 +191,18 @@ class Pool:
         if interpreter is None:
             try:
                 interpreter = self._fork(control)
-            except ToolInfrastructureError:
+            except SandboxError:
                 with self._lock:
                     if self.closed or not has_ended(control):
                         raise
-                    self.start()  # it ended just now
+                    self.start()  # The zygote ended just now.
                     control = self._control
                 interpreter = self._fork(control)
         self._refill()
         return interpreter
 
     def used(self, interpreter: Interpreter) -> int:
-        """Note that an interpreter has run a cell and waits for the next; returns how many others were ended for it."""
+        """Note that an interpreter has run a cell and waits for the next. Return how many others were ended for it."""
         ended = 0
         with self._idle_lock:
             own = interpreter.memory()
@@ -220,7 +221,7 @@ class Pool:
 
     def _refill(self) -> None:
         if not self.closed and len(self._ready) < self.spares:
-            with contextlib.suppress(RuntimeError):  # shutting down
+            with contextlib.suppress(RuntimeError):  # The executor is shutting down.
                 self._background.submit(self._add_spares)
 
     def _add_spares(self) -> None:
@@ -231,22 +232,25 @@ class Pool:
                 control = self._control
             try:
                 interpreter = self._fork(control)
-            except ToolInfrastructureError as error:
-                logger.warning(f"no spare interpreter: {error}")
+            except SandboxError as error:
+                logger.warning("no spare interpreter: %s", error)
                 return
             with self._lock:
                 if control is self._control:
                     self._ready.append(interpreter)
-                else:  # the zygote has ended meanwhile
+                else:  # The zygote has ended meanwhile.
                     interpreter.close()
 
     def running(self) -> bool:
-        """Whether the zygote is up. Its end of the socket goes first, what runs in the jail next, bubblewrap last."""
+        """Return True if the zygote is up.
+
+        When it ends, its socket closes first, the processes in the jail end next, and bubblewrap ends last.
+        """
         control = self._control
         return control is not None and not has_ended(control)
 
     def close(self) -> None:
-        """End the zygote and with it every interpreter; a copy in a forked process leaves its parent's alone."""
+        """End the zygote and every interpreter. In a forked process, the copy leaves the parent's processes alone."""
         if os.getpid() != self._owner:
             return
         with self._lock:
@@ -257,8 +261,9 @@ class Pool:
         atexit.unregister(self.close)
 
     def _forget(self) -> None:
-        """In a process that the host has forked: this pool is the parent's."""
-        self._lock, self._idle_lock = threading.RLock(), threading.Lock()  # somebody may have held them
+        """Give up a pool in a process that the host has forked. The pool belongs to the parent."""
+        # Another thread may have held them at the fork.
+        self._lock, self._idle_lock = threading.RLock(), threading.Lock()
         self.closed = True
         self._ready.clear()
         if self._control is not None:
@@ -271,7 +276,7 @@ _pools_lock = threading.Lock()
 
 
 def _after_fork() -> None:
-    """A child that held copies of the sockets would keep the zygotes running when the host is killed."""
+    """Close the copies of the sockets in a forked child. They would keep the zygotes running if the host is killed."""
     global _pools_lock
     _pools_lock = threading.Lock()
     forget_all()
@@ -285,14 +290,14 @@ def _at_exit() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
-# The executors' threads are joined before atexit has its turn, and would wait for the cells that run.
+# The executors' threads are joined before atexit runs, and would wait for running cells.
 if hasattr(threading, "_register_atexit"):
-    with contextlib.suppress(RuntimeError):  # shutting down
+    with contextlib.suppress(RuntimeError):  # The interpreter is shutting down.
         threading._register_atexit(_at_exit)
 
 
 def get_pool(config: JailConfig, **options: int) -> Pool:
-    """This process's pool for a configuration: tools are made anew often, the zygote is not."""
+    """Return this process's pool for a configuration. Tools are created often, so the zygote outlives them."""
     key = (os.getpid(), config, *sorted(options.items()))
     with _pools_lock:
         if key not in _pools or _pools[key].closed:

@@ -1,10 +1,10 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Harmless questions to a fresh interpreter that show whether each wall stands, before code of a model meets it.
+"""Ask a fresh interpreter harmless questions that show whether each wall stands, before untrusted code runs.
 
-What can be read off the kernel is (namespaces, capabilities, filter), the rest is tried in the small: open a file of
-the host, reach a listener of the host, one process too many, a little too much memory. Nothing here could do harm if
-the wall were missing.
+What the kernel shows is read (namespaces, capabilities, filter). The rest is tried on a small scale: open a file of the
+host, reach a listener of the host, fork one process, take slightly too much memory. No question could do harm if its
+wall were missing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 NAMESPACES = ("user", "pid", "mnt", "net", "ipc", "uts")
 
-# Tried by the interpreter. Each test returns what it has got through to, or raises.
+# The interpreter runs this code. Each test returns what it has got through to, or raises.
 _QUESTIONS = """
 def _probe(address, canary, host_pid, memory_mb, disk_mb, threads):
     import ctypes, errno, fcntl, json, mmap, os, resource, signal, socket, threading
@@ -31,7 +31,7 @@ def _probe(address, canary, host_pid, memory_mb, disk_mb, threads):
 
     def writable():
         found = []
-        for folder in ("/", "/dev", "/dev/shm", "/dev/pts", "/etc", "/opt/axpo", "/usr/lib", "/proc"):
+        for folder in ("/", "/dev", "/dev/shm", "/dev/pts", "/etc", "/opt/sandbox", "/usr/lib", "/proc"):
             try:
                 os.close(os.open(folder + "/probe", os.O_CREAT | os.O_WRONLY))
                 found.append(folder)
@@ -142,7 +142,7 @@ def _probe(address, canary, host_pid, memory_mb, disk_mb, threads):
     return json.dumps(answers)
 """
 
-# question -> the wall's name, and whether it is the jail's or a limit's
+# question -> the wall's name, and what it rests on
 WALLS = {
     "files": ("no view of the host's files", "jail"),
     "writable": ("nothing of the jail can be written but its own folders", "jail"),
@@ -163,7 +163,7 @@ WALLS = {
 
 @dataclass(frozen=True)
 class Wall:
-    """One wall, what it rests on ("jail", "limit" or "filter"), and whether the probe got through it."""
+    """Describe one wall: what it rests on (``"jail"``, ``"limit"`` or ``"filter"``) and whether it stands."""
 
     name: str
     rests_on: str
@@ -172,11 +172,11 @@ class Wall:
 
 
 def probe_walls(interpreter, limits) -> list[Wall]:
-    """Ask all questions; about 0.1 s.
+    """Ask all questions. This takes about 0.1 s.
 
     Args:
-        interpreter: a fresh `pool.Interpreter`.
-        limits: its `jail.Limits`.
+        interpreter: a fresh ``session.Interpreter``.
+        limits: its ``jail.Limits``.
     """
     walls = [_namespaces(interpreter.pid)]
     with socket.create_server(("127.0.0.1", 0)) as listener, tempfile.NamedTemporaryFile() as canary:
@@ -196,7 +196,7 @@ def probe_walls(interpreter, limits) -> list[Wall]:
 
 
 def _namespaces(pid: int) -> Wall:
-    """Compare the interpreter's namespaces with ours, as the kernel numbers them."""
+    """Compare the interpreter's namespaces with the host's, as the kernel numbers them."""
     shared = []
     for name in NAMESPACES:
         try:

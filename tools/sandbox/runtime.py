@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which files of this Python an interpreter needs: the standard library and the packages asked for, nothing else."""
+"""List the files of this Python that an interpreter needs: the standard library and the requested packages."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-SITE = "/opt/site"  # where the packages appear in the jail
+SITE = "/opt/site"  # The packages appear here in the jail.
 
-# distribution -> what to import before forking; sub-packages too, where they load late and are used often
+# distribution -> modules to import before forking. It names sub-packages that load late and are used often.
 MODULES = {
     "numpy": ("numpy", "numpy.linalg", "numpy.random", "numpy.fft"),
     "scipy": ("scipy", "scipy.optimize", "scipy.integrate", "scipy.linalg", "scipy.special", "scipy.stats"),
@@ -41,12 +41,12 @@ STANDARD = (
 
 
 class PackageMissing(RuntimeError):
-    """A package that the configuration wants in the jail is not installed here."""
+    """Raised if a package that the configuration puts in the jail is not installed here."""
 
 
 @functools.cache
 def package_files(packages: tuple[str, ...]) -> dict[str, Path]:
-    """Entries of site-packages that the packages and what they require consist of: name in the jail -> path here.
+    """Return the entries of site-packages for the packages and their requirements, as name in the jail -> path here.
 
     Raises:
         PackageMissing: names the package and how to install it.
@@ -74,7 +74,7 @@ def package_files(packages: tuple[str, ...]) -> dict[str, Path]:
 
 
 def modules(packages: Iterable[str]) -> list[str]:
-    """What the zygote imports."""
+    """Return the modules that the zygote imports."""
     found = list(STANDARD)
     for package in packages:
         found += MODULES.get(canonicalize_name(package), ())
@@ -82,11 +82,12 @@ def modules(packages: Iterable[str]) -> list[str]:
 
 
 def python_files() -> tuple[Path, list[Path]]:
-    """The real interpreter behind this virtual environment, and what must be visible for it to start."""
+    """Return the real interpreter behind this virtual environment, and the paths that it needs to start."""
     executable = Path(getattr(sys, "_base_executable", None) or sys.executable).resolve()
     prefix = Path(sys.base_prefix)
     paths = [executable]
-    if prefix in (Path("/usr"), Path("/usr/local")):  # where others have files, too; its libraries are the system's
+    # Other software has files there, too. Its libraries count as the system's.
+    if prefix in (Path("/usr"), Path("/usr/local")):
         base = {"installed_base": sys.base_prefix, "installed_platbase": sys.base_exec_prefix}
         paths += [Path(sysconfig.get_path(name, vars=base)) for name in ("stdlib", "platstdlib")]
     else:
@@ -97,7 +98,7 @@ def python_files() -> tuple[Path, list[Path]]:
 
 
 def hidden_site_packages(visible: Iterable[Path]) -> list[Path]:
-    """Folders inside of the visible ones that hold whatever else has been installed: an empty one covers each."""
+    """Return directories inside the visible ones that hold other installed packages. An empty directory covers each."""
     patterns = [f"{version}{kind}-packages" for version in ("", "python3*/") for kind in ("site", "dist")]
     folders = [folder for folder in visible if folder.is_dir() and not folder.is_symlink()]
     found = [path for folder in folders for pattern in patterns for path in folder.glob(pattern)]
@@ -105,14 +106,14 @@ def hidden_site_packages(visible: Iterable[Path]) -> list[Path]:
 
 
 def system_libraries() -> list[Path]:
-    """Shared libraries of the system, and time zones: no programs, no configuration.
+    """Return the shared libraries of the system and the time zones, without programs or configuration.
 
-    /usr/lib is much more than that wherever the C library is in a folder for its architecture, as on Debian.
+    /usr/lib holds much more than libraries if the C library is in a directory for its architecture, as on Debian.
     """
     triplet = f"{os.uname().machine}-linux-gnu"
     found = []
     for folder in map(Path, ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/local/lib", "/usr/local/lib64")):
-        if folder.is_symlink() and folder.parent == Path("/"):  # /lib -> usr/lib
+        if folder.is_symlink() and folder.parent == Path("/"):  # For example /lib -> usr/lib.
             found.append(folder)
         elif (folder / "libc.so.6").exists():
             found.append(folder)

@@ -1,6 +1,9 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""One interpreter as the host sees it. What it sends is untrusted: lengths are bounded, images are raw pixels."""
+"""Represent one interpreter on the host's side.
+
+What an interpreter sends is untrusted: lengths are bounded, and images are raw pixels.
+"""
 
 from __future__ import annotations
 
@@ -16,29 +19,32 @@ from dataclasses import asdict, dataclass, field
 
 from PIL import Image
 
+from tools.sandbox.errors import SandboxError
 from tools.sandbox.inside import wire
 from tools.sandbox.jail import Limits
-from verl_ext.tool_calls import ToolInfrastructureError
 
-GRACE_SECONDS = 2.0  # after its time is up, for a cell to say what it has printed so far
-MAX_COUNT = 1 << 53  # of bytes, too: a cell that prints without end drops gigabytes
-MAX_JSON_BYTE, MAX_JSON_CHARACTER = 6, 12  # of JSON: \\u0000 for a byte, two such for a character
+GRACE_SECONDS = 2.0  # After its time is up, a cell has this long to report what it has printed so far.
+MAX_COUNT = 1 << 53  # A cell that prints without end drops gigabytes.
+MAX_JSON_BYTE, MAX_JSON_CHARACTER = 6, 12  # JSON writes a byte as \\u0000 and a character as up to two of those.
 
 
 def max_header(limits: Limits) -> int:
-    """Bytes of the longest answer that keeps to the limits. A model may send as much nonsense; to parse it takes time.
+    """Return the size in bytes of the longest answer that keeps to the limits.
 
-    The text printed counts in bytes, the value and the error in characters.
+    A model may send as much nonsense, and parsing it takes time. Printed text counts in bytes. The value and the error
+    count in characters.
     """
     text = (MAX_JSON_BYTE + 2 * MAX_JSON_CHARACTER) * limits.output_bytes
-    return text + 2048 * limits.images + (1 << 18)  # labels; the rest is for lines of code in a traceback
+    # Labels take 2 KiB each. The rest is for lines of code in a traceback.
+    return text + 2048 * limits.images + (1 << 18)
 
 
 @dataclass(frozen=True)
 class CellResult:
-    """What a cell left behind; the text is the model's own and may be anything.
+    """Hold what a cell returned. The text is untrusted and may be anything.
 
-    `ended` is None, or why the interpreter and its variables are gone: "time", "died" (memory, a crash, os._exit).
+    ``ended`` is None, or the reason why the interpreter and its variables are gone: ``"time"``, or ``"died"`` (memory,
+    a crash, os._exit).
     """
 
     stdout: str = ""
@@ -50,12 +56,12 @@ class CellResult:
     skipped_images: int = 0
     replay_failed: bool = False
     ended: str | None = None
-    disk_full: bool = False  # no room for the conversation's new images; the cell was run without them
+    disk_full: bool = False  # The conversation's new images did not fit, and the cell was run without them.
 
 
 @dataclass(frozen=True)
 class PastCell:
-    """A cell that has been run before: `images` is how many the conversation had then."""
+    """Describe a cell that was executed before. ``images`` is the number of images that it saw."""
 
     code: str
     images: int
@@ -63,25 +69,25 @@ class PastCell:
 
 
 class InterpreterEnded(RuntimeError):
-    """An interpreter was asked to run a cell after its end."""
+    """Raised if an interpreter is asked to run a cell after its end."""
 
 
 _interpreters: weakref.WeakSet[Interpreter] = weakref.WeakSet()
 
 
 class Interpreter:
-    """One forked interpreter. Between cells it is stopped: threads that a cell has left behind do not run on."""
+    """Hold one forked interpreter. It is stopped between cells, so that threads of an earlier cell do not continue."""
 
     def __init__(
         self, sock: socket.socket, pid: int, limits: Limits, own_disks: bool = True, zygote: socket.socket | None = None
     ):
         self.pid = pid
         self._sock = sock
-        self._zygote = zygote  # its control socket
+        self._zygote = zygote  # The zygote's control socket.
         self._pidfd = os.pidfd_open(pid)
         self._limits, self._own_disks = limits, own_disks
-        self._lock = threading.Lock()  # one cell at a time
-        # The end may come from any thread, a garbage collection too, and a closed file's number is soon another's.
+        self._lock = threading.Lock()  # Allows one cell at a time.
+        # The end may come from any thread, even a garbage collection, and the number of a closed file is soon reused.
         self._end_lock = threading.RLock()
         self.alive = True
         self._signal(signal.SIGSTOP)
@@ -95,12 +101,12 @@ class Interpreter:
                 signal.pidfd_send_signal(self._pidfd, number)
 
     def memory(self) -> int:
-        """Bytes of memory that it has taken since it was forked, files on its disks in memory included."""
+        """Return the bytes of memory taken since the fork, including files on the interpreter's disks in memory."""
         taken = -self._shared
         with contextlib.suppress(OSError, ValueError, IndexError):
             with open(f"/proc/{self.pid}/status", "rb") as file:
                 lines = file.read().split(b"\nRss")[1:]
-            # what is mapped from files is everybody's; memory that could be shared is this interpreter's all the same
+            # All processes share what is mapped from files. Memory that could be shared counts as this interpreter's.
             taken += sum(int(line.split()[1]) << 10 for line in lines if line.startswith((b"Anon:", b"Shmem:")))
             for folder in ("tmp", "work") if self._own_disks else ():
                 disk = os.statvfs(f"/proc/{self.pid}/root/{folder}")
@@ -112,11 +118,13 @@ class Interpreter:
             return not self.alive or is_readable(self._pidfd)
 
     def run(self, code: str, earlier: list[PastCell], images: list[tuple[str, bytes]], seconds: float) -> CellResult:
-        """Run a cell, and before it those whose variables it needs, with `seconds` for it and as much for all of them.
+        """Run a cell after the earlier cells whose variables it needs.
+
+        The cell has ``seconds``. The earlier cells together have as much.
 
         Raises:
-            InterpreterEnded: before this call, be it with our doing or without (the kernel was out of memory).
-            ToolInfrastructureError: its zygote has ended, and with it all that is in the jail.
+            InterpreterEnded: the interpreter ended before this call, for example because the kernel was out of memory.
+            SandboxError: the zygote has ended, and all processes in the jail with it.
         """
         with self._lock:
             if self._exited():
@@ -147,23 +155,22 @@ class Interpreter:
             except wire.WireError as error:
                 self.close()
                 if self._zygote is not None and has_ended(self._zygote):
-                    raise ToolInfrastructureError(
-                        "the Python sandbox ended while code was running", "sandbox"
-                    ) from error
+                    raise SandboxError("the Python sandbox ended while code was running") from error
                 return CellResult(ended="died")
             self._signal(signal.SIGSTOP)
             return result
 
     def forget(self) -> None:
-        """In a process that the host has forked: the interpreter stays the parent's, and ends with it."""
-        self._lock, self._end_lock = threading.Lock(), threading.RLock()  # somebody may have held them
+        """Give up the interpreter in a process that the host has forked. It stays the parent's and ends with it."""
+        # Another thread may have held them at the fork.
+        self._lock, self._end_lock = threading.Lock(), threading.RLock()
         if self.alive:
             self.alive = False
             os.close(self._pidfd)
         self._sock.close()
 
     def close_if_idle(self) -> bool:
-        """End it unless a cell is running; returns whether it has ended."""
+        """End the interpreter unless a cell is running. Return True if it has ended."""
         if not self._lock.acquire(blocking=False):
             return False
         try:
@@ -173,36 +180,37 @@ class Interpreter:
             self._lock.release()
 
     def close(self) -> None:
-        """End it, and all its threads; quick, and safe to repeat."""
+        """End the interpreter and all its threads. It returns quickly and may be called again."""
         with self._end_lock:
             if self.alive:
                 self._signal(signal.SIGKILL)
                 self.alive = False
                 os.close(self._pidfd)
                 with contextlib.suppress(OSError):
-                    self._sock.shutdown(socket.SHUT_RDWR)  # closed with the last reference: a thread may be reading
+                    # The last reference closes the socket, because a thread may be reading.
+                    self._sock.shutdown(socket.SHUT_RDWR)
 
 
 def forget_all() -> None:
-    """`Interpreter.forget` for all; else a copy of the sockets would keep them alive when the host is killed."""
+    """Call ``Interpreter.forget`` for all. Copies of the sockets would keep them alive when the host is killed."""
     for interpreter in list(_interpreters):
         interpreter.forget()
 
 
 def is_readable(file) -> bool:
-    """Whether a read would return at once: a socket's other end is gone, a pidfd's process has ended."""
-    poll = select.poll()  # not select.select: it knows no files from 1024 on
+    """Return True if a read would return at once: a socket's other end is gone, or a pidfd's process has ended."""
+    poll = select.poll()  # select.select supports no file numbers from 1024 on.
     poll.register(file, select.POLLIN)
     return bool(poll.poll(0))
 
 
 def has_ended(control: socket.socket) -> bool:
-    """Whether the zygote at the other end is gone: between its start and its end it sends nothing."""
+    """Return True if the zygote at the other end is gone. It sends nothing between its start and its end."""
     return control.fileno() < 0 or is_readable(control)
 
 
 def _text(value) -> str:
-    """Text that a tokenizer takes: half of a surrogate pair is written out."""
+    """Return text that a tokenizer accepts. Half of a surrogate pair is written out."""
     if not isinstance(value, str):
         raise TypeError
     return value.encode("utf-8", "backslashreplace").decode()
@@ -218,7 +226,7 @@ def _parse(header: dict, blobs: list[bytes], limits) -> CellResult:
     """Check an answer of the jail.
 
     Raises:
-        WireError: it is none.
+        WireError: the answer is invalid.
     """
     try:
         text = {name: None if header[name] is None else _text(header[name]) for name in ("value", "error")}

@@ -1,8 +1,8 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Search in a corpus of your own with BM25, without a network.
+"""Search your own corpus with BM25, without a network.
 
-The index is built once, next to the corpus or in `index_dir`, and memory-mapped by all workers of a machine.
+The index is built once, in the corpus's directory or in ``index_dir``. All workers of a machine map it into memory.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ from filelock import FileLock
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 2  # part of an index's name: count up when tokens or files change
+FORMAT = 2  # The number is part of an index's name. Increase it if tokens or files change.
 TEXT_FIELDS = ("text", "content", "contents")
-WHOLE_HASH_BYTES = 2**28  # larger corpora are known by samples and their time of change
+WHOLE_HASH_BYTES = 2**28  # Larger corpora are identified by samples and their modification time.
 SAMPLES, SAMPLE_BYTES = 64, 2**16
-_EAST_ASIAN = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # written without blanks: every character is a word
+_EAST_ASIAN = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # These scripts use no blanks, so every character is a word.
 _WORD = re.compile(rf"[{_EAST_ASIAN}]|[^\W_{_EAST_ASIAN}]+")
-_TITLED = re.compile(r'"([^"\n]*)"\n')  # `contents` of the usual Wikipedia dump: a quoted title, then the text
+_TITLED = re.compile(r'"([^"\n]*)"\n')  # In the usual Wikipedia dump, ``contents`` is a quoted title, then the text.
 
 
 def words(text: str) -> list[str]:
-    """The words that BM25 compares: however they are composed, full-width or not, without case."""
+    """Return the words that BM25 compares, without case and in one Unicode form (composed, half-width)."""
     return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
 
 
 class Bm25Index:
-    """A searchable corpus.
+    """Search a corpus.
 
     Args:
-        corpus: JSON lines (.jsonl) or .parquet with `text` (or `content`, `contents`) and optionally `title`, `url`,
-            `id`.
-        index_dir: folder for the index, which holds a copy of the texts; None: next to the corpus.
+        corpus: JSON lines (.jsonl) or .parquet with ``text`` (or ``content``, ``contents``) and optionally ``title``,
+            ``url``, ``id``.
+        index_dir: directory for the index, which holds a copy of the texts. None uses the corpus's directory.
 
     Raises:
-        ValueError: the corpus cannot be read, or the index cannot be written; the message names the option.
+        ValueError: the corpus cannot be read, or the index cannot be written. The message names the option.
     """
 
     def __init__(self, corpus: str, index_dir: str | None = None):
@@ -71,10 +71,12 @@ class Bm25Index:
         return len(self._offsets) - 1
 
     def search(self, query: str, num_results: int) -> list[dict[str, Any]]:
-        """The best documents, best first and of equal ones the first; those without a word of the query never.
+        """Return the best documents, best first. Equal scores keep the order of the corpus.
+
+        A document without a word of the query is never returned.
 
         Returns:
-            Dicts with `title`, `url`, `content`, `score`.
+            Dicts with ``title``, ``url``, ``content``, ``score``.
         """
         tokens = self._bm25.get_tokens_ids(words(query))
         if not tokens:
@@ -91,13 +93,16 @@ class Bm25Index:
         return json.loads(os.pread(self._documents.fileno(), end - start, start))
 
     def _open(self) -> None:
-        # numpy alone: numba's kernels would be compiled in every worker
+        # Use numpy alone, because every worker would compile numba's kernels.
         self._bm25 = _library().BM25.load(self.folder, mmap=True, show_progress=False, backend="numpy")
         self._offsets = np.load(self.folder / "offsets.npy", mmap_mode="r", allow_pickle=False)
         self._documents = open(self.folder / "documents.jsonl", "rb")  # noqa: SIM115  open as long as the index
 
     def _build(self, corpus: Path, parent: Path) -> None:
-        """Build beside, then rename: nobody ever sees half of an index. The lock only saves others the work."""
+        """Build the index in a temporary directory and rename it, so that no process sees an incomplete index.
+
+        The lock only saves other processes the work.
+        """
         try:
             parent.mkdir(parents=True, exist_ok=True)
             with FileLock(parent / f".{corpus.name}.bm25.lock"):
@@ -114,12 +119,12 @@ class Bm25Index:
                     shutil.rmtree(temporary, ignore_errors=True)
         except OSError as error:
             raise ValueError(
-                f"index_dir: cannot write the index of {corpus} to {parent}: {error}; choose a folder with index_dir"
+                f"index_dir: cannot write the index of {corpus} to {parent}: {error}; choose a directory with index_dir"
             ) from error
 
 
 def _library():
-    """bm25s, imported where it is needed, and not with its messages of every step."""
+    """Import bm25s on demand and silence its progress messages."""
     import bm25s
 
     logging.getLogger("bm25s").setLevel(logging.WARNING)
@@ -141,7 +146,7 @@ def _write_index(corpus: Path, folder: Path) -> None:
             ids.append(np.array([vocabulary.setdefault(word, len(vocabulary)) for word in tokens], np.int32))
     if not vocabulary:
         raise ValueError(f"corpus: {corpus} holds no document with a word in it")
-    vocabulary[""] = len(vocabulary)  # bm25s wants it for documents without a word
+    vocabulary[""] = len(vocabulary)  # bm25s needs this entry for documents without a word.
     model = bm25s.BM25(backend="numpy")
     model.index((ids, vocabulary), show_progress=False)
     model.save(folder, show_progress=False)
@@ -149,7 +154,7 @@ def _write_index(corpus: Path, folder: Path) -> None:
 
 
 def read_corpus(path: Path) -> Iterator[dict[str, str]]:
-    """The documents of a corpus, one by one, as dicts with `title`, `url`, `content`.
+    """Yield the documents of a corpus as dicts with ``title``, ``url``, ``content``.
 
     Raises:
         ValueError: names the line or row and what is wrong with it.
@@ -193,7 +198,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
         file, number = pq.ParquetFile(path), 0
         wanted = [name for name in ("id", "title", "url", *TEXT_FIELDS) if name in file.schema_arrow.names]
-        # without any of them all columns are read, to say which there are
+        # If none of them exists, all columns are read for the error message.
         for batch in file.iter_batches(batch_size=1024, columns=wanted or None):
             for row in batch.to_pylist():
                 number += 1
@@ -203,7 +208,10 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _fingerprint(path: Path) -> str:
-    """Changes when the corpus does: its hash, or for a large one that of samples, its size and time of change."""
+    """Return a fingerprint that changes with the corpus.
+
+    It is a hash of the content. For a large corpus it is a hash of samples, the size and the modification time.
+    """
     stat = path.stat()
     digest = hashlib.sha256(f"{FORMAT} {stat.st_size}".encode())
     with open(path, "rb") as file:

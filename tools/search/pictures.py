@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Offline image search: a folder of pictures, compared by perceptual hash."""
+"""Search images offline: a directory of images, compared by perceptual hash."""
 
 from __future__ import annotations
 
@@ -23,20 +23,21 @@ from verl_ext.tool_calls import ToolInfrastructureError
 
 logger = logging.getLogger(__name__)
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")  # no decoder that runs programs
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")  # None of these decoders runs programs.
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
-MAX_SOURCE_PIXELS = 50_000_000  # a small file can unpack to gigabytes
-FORMAT = 1  # part of an index's name
+MAX_SOURCE_PIXELS = 50_000_000  # A small file can unpack to gigabytes.
+FORMAT = 1  # The number is part of an index's name.
 HASH_BITS = 64
 
 
 def open_picture(source) -> Image.Image | None:
-    """A picture from outside (path or file object) as RGB; None if it cannot or should not be decoded."""
+    """Open an untrusted image (path or file object) as RGB. Return None if it cannot or should not be decoded."""
     try:
         with Image.open(source, formats=FORMATS) as image:
             if image.width * image.height > MAX_SOURCE_PIXELS:
                 return None
-            image.draft("RGB", (1024, 1024))  # JPEG only: large ones are decoded at a fraction of their size
+            # This affects JPEG only: large files are decoded at a fraction of their size.
+            image.draft("RGB", (1024, 1024))
             return open_image(image)
     except (ToolInfrastructureError, Image.DecompressionBombError, OSError, ValueError, SyntaxError, MemoryError):
         return None
@@ -45,22 +46,23 @@ def open_picture(source) -> Image.Image | None:
 
 
 def perceptual_hash(image: Image.Image) -> int:
-    """64 bits; similar pictures differ in few of them."""
+    """Return 64 bits. Similar images differ in few of them."""
     bits = imagehash.phash(image).hash
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
 class _Unreadable(ValueError):
-    """A picture's file cannot be read at this time."""
+    """Raised if an image file cannot be read at this time."""
 
 
 class PictureIndex:
-    """The pictures of a folder and its subfolders, with their hashes.
+    """Index the images of a directory and its subdirectories by hash.
 
     Args:
-        folder: files with a suffix of `SUFFIXES`; those that cannot be decoded are skipped.
-        titles: .jsonl or .csv with `file` (relative to the folder) and `title`; others go by their file's name.
-        index_dir: folder for the hashes; None: the folder itself.
+        folder: directory with files that end in one of ``SUFFIXES``. Files that cannot be decoded are skipped.
+        titles: .jsonl or .csv with ``file`` (relative to ``folder``) and ``title``. Other files use their name as
+            title.
+        index_dir: directory for the hashes. None uses ``folder``.
 
     Raises:
         ValueError: a path is missing, the titles cannot be read, or the index cannot be written.
@@ -93,7 +95,10 @@ class PictureIndex:
         return len(self.names)
 
     def search(self, image: Image.Image, num_results: int, max_distance: int) -> list[tuple[str, Path]]:
-        """Titles and paths of the nearest pictures, those at most `max_distance` bits away, in a fixed order."""
+        """Return titles and paths of the nearest images, in a fixed order.
+
+        Only images at most ``max_distance`` bits away are returned.
+        """
         distances = np.bitwise_count(self._values ^ np.uint64(perceptual_hash(image)))
         nearest = np.argsort(distances, kind="stable")[:num_results]
         names = [self.names[i] for i in nearest if distances[i] <= max_distance]
@@ -108,14 +113,14 @@ class PictureIndex:
                     path = Path(root, file)
                     try:
                         stat = path.stat()
-                    except FileNotFoundError:  # a link to nowhere
+                    except FileNotFoundError:  # The file is a dangling link.
                         logger.warning("%s is a link to nowhere", path)
                         continue
                     found.append((path.relative_to(self.folder).as_posix(), stat.st_size, stat.st_mtime_ns))
         return found
 
     def _hashes(self, names: list[str], parent: Path, file: Path) -> list[tuple[str, int | None]]:
-        """From the index's file; computed one picture at a time, by one process, if there is none."""
+        """Read the hashes from the index file. If it is missing, one process computes them, one image at a time."""
         try:
             if not file.is_file():
                 parent.mkdir(parents=True, exist_ok=True)
@@ -128,14 +133,14 @@ class PictureIndex:
             raise
         except OSError as error:
             raise ValueError(
-                f"index_dir: cannot write the index of {self.folder} to {parent}: {error}; choose another folder"
+                f"index_dir: cannot write the index of {self.folder} to {parent}: {error}; choose another directory"
             ) from error
         except (ValueError, TypeError) as error:
             raise ValueError(f"index_dir: {file} is damaged; delete it") from error
 
     def _hash(self, name: str) -> int | None:
-        # What cannot be decoded is left out for good. What cannot be read now (too many open files, a disk that fails)
-        # must not be.
+        # An image that cannot be decoded is left out for good. One that cannot be read now (too many open files, a
+        # failing disk) must not be left out.
         try:
             data = (self.folder / name).read_bytes()
         except OSError as error:
@@ -157,7 +162,7 @@ def _write(file: Path, content: list) -> None:
 
 
 def read_titles(path: Path) -> dict[str, str]:
-    """Titles by file name.
+    """Return titles by file name.
 
     Raises:
         ValueError: names the line and what is wrong with it.

@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Thumbnails of an image search: which addresses are asked, what counts as a picture, and how large it is shown."""
+"""Handle thumbnails of an image search: which URLs may be requested, what counts as an image, and the size."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from io import BytesIO
 import httpx
 from PIL import Image
 
-from tools.image_zoom_in import MAX_ASPECT_RATIO, smart_resize
+from tools.images import MAX_ASPECT_RATIO, smart_resize
 from tools.search.pictures import open_picture
 
-FACTOR = 32  # sides of a thumbnail are multiples of it: patch size times merge size
+FACTOR = 32  # Sides of a thumbnail are multiples of it (patch size times merge size).
 MIN_PIXELS = FACTOR**2
 
 
 def thumbnail_of(image: Image.Image, max_pixels: int) -> Image.Image | None:
-    """Resized within `max_pixels`, sides multiples of `FACTOR`; None for a shape that image processors refuse."""
+    """Resize within ``max_pixels``, to sides that are multiples of ``FACTOR``.
+
+    Return None for a shape that image processors refuse.
+    """
     if max(image.size) > MAX_ASPECT_RATIO * min(image.size):
         return None
     size = smart_resize(*image.size, FACTOR, MIN_PIXELS, max_pixels)
@@ -26,29 +29,31 @@ def thumbnail_of(image: Image.Image, max_pixels: int) -> Image.Image | None:
 
 
 def check_picture(body: bytes) -> None:
-    """Tell HttpClient whether to ask again: a page that says "blocked" is no picture.
+    """Tell ``HttpClient`` whether to send the request again. A page that says "blocked" is not an image.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the body is not an image.
     """
     if open_picture(BytesIO(body)) is None:
         raise ValueError("no picture")
 
 
 def may_be_asked(url: str, api: str | None) -> bool:
-    """Whether an address that a service named may be asked: not one of this machine or its network, unless the service
-    itself is there. Names are not resolved, so this stops what is plain only.
+    """Return True if a URL that a service named may be requested.
+
+    A URL on this machine or its network is refused, unless the service itself is there. Names are not resolved, so only
+    explicit addresses are recognised.
     """
     try:
         parts = httpx.URL(url)
         if parts.scheme not in ("http", "https") or not parts.host:
             return False
-        if api is None or parts.host == httpx.URL(api).host:  # without an API nothing is asked, only replayed
+        if api is None or parts.host == httpx.URL(api).host:  # Without an API no request is sent, only replayed.
             return True
         host = parts.host.rstrip(".").lower()
         return ipaddress.ip_address(host).is_global
     except (httpx.InvalidURL, UnicodeError):
         return False
-    except ValueError:  # a name, no number
-        last = host.rpartition(".")[2]  # 127.1 and 0x7f.1 are numbers, too
+    except ValueError:  # The host is a name and not a number.
+        last = host.rpartition(".")[2]  # 127.1 and 0x7f.1 are numbers, too.
         return host != last and last[0].isalpha() and last not in ("local", "internal", "localhost")

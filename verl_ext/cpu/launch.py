@@ -36,7 +36,7 @@ def _mapped_segments() -> set[str]:
 
 
 def remove_stale_segments(since: float) -> int:
-    """Delete this user's segments made after ``since`` that nobody maps any more; returns how many.
+    """Delete this user's segments made after ``since`` that no process maps any more; returns how many.
 
     vLLM and TransferQueue leave shared memory (``psm_*``) and semaphores (``sem.mp-*``) behind when they are ended.
     """
@@ -62,7 +62,7 @@ class Run:
     marker: str
 
     def members(self) -> list[psutil.Process]:
-        """The run's live processes; Ray and vLLM detach theirs, so parentage does not find them."""
+        """Return the run's live processes. Ray and vLLM detach theirs, so parentage does not find them."""
         found = []
         for candidate in psutil.process_iter():
             try:

@@ -2,24 +2,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scoring of benchmarks and training data, the same for training and evaluation.
 
-`extract` finds the final answer, `row` what the data says about its scoring, `rules` compares, `judge` asks a language
-model where no rule will do, `scorer` puts them together.
+``extract`` finds the final answer, ``row`` reads how a row is scored (``defaults`` completes old rows), ``rules``
+compares, ``judge`` asks a language model where no rule suffices, and ``scorer`` combines them. ``reward`` is verl's
+entry point, and ``preflight`` checks the data before a run.
 """
 
+from verl_ext.reward_score.defaults import DEFAULTS
 from verl_ext.reward_score.extract import Extracted, extract, final_answer
 from verl_ext.reward_score.judge import JudgeError, JudgeOptions
-from verl_ext.reward_score.row import DEFAULT_TYPES, Details, RowError, needs_judge
+from verl_ext.reward_score.row import RowError, Scoring, needs_judge
 from verl_ext.reward_score.scorer import Scorer, get_scorer
-from verl_ext.reward_score.text import token_f1
+from verl_ext.reward_score.words import token_f1
 
 __all__ = [
-    "DEFAULT_TYPES",
-    "Details",
+    "DEFAULTS",
     "Extracted",
     "JudgeError",
     "JudgeOptions",
     "RowError",
     "Scorer",
+    "Scoring",
     "extract",
     "final_answer",
     "get_scorer",

@@ -1,14 +1,15 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Multiple choice: a letter, or the text of an option. A letter that only occurs in the answer counts for nothing."""
+"""Multiple choice: a letter, or the text of an option. A letter that merely occurs in the answer is not read."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
 
+from verl_ext.reward_score.normalise import clean
 from verl_ext.reward_score.number import Closeness, read_number, same_number
-from verl_ext.reward_score.text import clean, exact, literal
+from verl_ext.reward_score.words import exact, literal
 
 LETTERS = "ABCDEFGHIJ"
 _LEAD = re.compile(
@@ -19,7 +20,7 @@ _LEAD = re.compile(
     r"|(?:\u6b63\u786e)?(?:\u7b54\u6848|\u9009\u9879)(?:\u662f|\u4e3a|:)?\s*|\u9009(?:\u62e9)?\s*:?\s*)",  # 答案, 选
     re.IGNORECASE,
 )
-# where the choices are in the image
+# Used where the choices are in the image.
 _PICTURE = re.compile(
     r"(?:the\s+)?(?:(?:correct|right)\s+)?(?:image|figure|picture|panel|shape|diagram|graph|square)\s+(?:is\s+)?"
     r"(?=[(\[]?[A-J][)\]]?\Z)",
@@ -32,7 +33,7 @@ _WITH_TEXT = re.compile(
 )
 _LABELLED = re.compile(r"[(\[{]?\s*[A-Ja-j]\s*[)\]}.:,\-]|[A-J]\s")
 _TRUTH_WITH_TEXT = re.compile(r"(?:[(\[][A-J][)\]]\s*[.:]?|[A-J][.:)])\s+\S")
-# "A is right" may be a place
+# "is right" is left out, because "A is right" may describe a place.
 _SAID_CORRECT = re.compile(
     r"(?:(?:[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore)\s*,?\s+)?(?:[Oo]ption\s+|[Cc]hoice\s+)?[(\[]?([A-J])[)\]]?\s+is\s+"
     r"(?:correct|(?:the|my)\s+(?:(?:correct|right|best|final)\s+)?(?:answer|option|choice|one))"
@@ -42,7 +43,7 @@ _BEFORE_LETTER = re.compile(r"(.+?)\s*\(\s*(?:option\s+)?([A-J])\s*\)", re.IGNOR
 _BUT_NOT = re.compile(r"([A-J])[)\].]?,?\s+(?:and\s+|but\s+)?not\s+[(\[]?(?!\1)[A-J][)\]]?")
 _FURTHER = re.compile(r"(?:\b(?:or|and|nor|not)\b|[/&,;|+])\s*(?:option\s+|not\s+)?[(\[]?[A-J][)\]]?(?:\b|$|[.:,])")
 _LETTER_LIST = re.compile(r"(?:[\s,;/&|.()\[\]]|\b(?:and|or)\b|\b[A-J]\b)+")
-# what follows says something about the option, perhaps that it is wrong
+# These words begin a statement about the option, which may be that it is wrong.
 _ABOUT = re.compile(r"(?:is|isn't|was|wasn't|are|can|cannot|can't|would|could|might|may|seems|looks|does|doesn't)\b")
 _LABEL = re.compile(r"(?:^|[\s,;])[(\[]?([A-J])[)\].:](?=\s|$)")
 _CAPITAL = re.compile(r"\b([A-J])\b")
@@ -53,18 +54,18 @@ _NEGATION = re.compile(r"\b(?:not|isn't|cannot|neither|nor|or|wrong|incorrect|fa
 
 
 def read_choice(answer: str, options: Sequence[str] = ()) -> str | None:
-    """The letter that an answer means; None if it names none, or more than one.
+    """Return the letter that an answer means, or None if it names none or several.
 
     Args:
-        answer: as extracted: "B", "(b)", "B.", "Option B", "B: a red car", "a red car".
-        options: texts of the options in the order of the letters; without them only letters are understood.
+        answer: the extracted answer, such as "B", "(b)", "B.", "Option B", "B: a red car" or "a red car".
+        options: texts of the options in the order of the letters. Without them only letters are understood.
     """
     letters = LETTERS[: len(options)] if options else LETTERS
     text = clean(answer)
     for candidate in _without_lead(text, options):
         if alone := _ALONE.fullmatch(candidate):
             return _in(alone[1].upper(), letters)
-        # an option that itself begins like "A. red" or "A cat"; no article is left out here: "A" may be a label
+        # An option may itself begin like "A. red" or "A cat". Articles stay, because "A" may be a label.
         if (by_text := _literal_option(candidate, options)) is not None:
             return by_text
         if match := _BUT_NOT.fullmatch(candidate) or _SAID_CORRECT.fullmatch(candidate):
@@ -73,7 +74,7 @@ def read_choice(answer: str, options: Sequence[str] = ()) -> str | None:
         if with_text:
             *spellings, rest = with_text.groups()
             return _labelled(next(filter(None, spellings)).upper(), rest, candidate, options)
-        # "A red" and "red (A)" only where both are the same option
+        # "A red" and "red (A)" count only where letter and text are the same option.
         if candidate[:1] in letters and candidate[1:2] == " " and (named := option_of(candidate[2:], options)):
             return named if named == candidate[0] else None
         if (behind := _BEFORE_LETTER.fullmatch(candidate)) and option_of(behind[1], options) == behind[2].upper():
@@ -84,7 +85,7 @@ def read_choice(answer: str, options: Sequence[str] = ()) -> str | None:
 
 
 def _without_lead(text: str, options: Sequence[str]) -> Iterator[str]:
-    """The answer, and what follows its "the answer is"."""
+    """Yield the answer, and then what follows its "the answer is"."""
     if text:
         yield text
     if (lead := _LEAD.match(text)) and lead.end() < len(text):
@@ -94,12 +95,12 @@ def _without_lead(text: str, options: Sequence[str]) -> Iterator[str]:
 
 
 def _labelled(letter: str, rest: str, candidate: str, options: Sequence[str]) -> str | None:
-    """The letter of "A. rest", if the rest does not name, add or deny another."""
+    """Return the letter of "A. rest", unless the rest names another, adds one or denies this one."""
     named = option_of(rest, options)
-    if named is not None:  # "A. <text of B>": no telling which is meant
+    if named is not None:  # "A. <text of B>" is ambiguous
         return letter if named == letter else None
     by_label = candidate[1:2] in ".:)" or candidate[0] in "(["
-    listed = _LETTER_LIST.fullmatch(rest) and not (by_label and rest in ("I", letter))  # "A. I": a text, too
+    listed = _LETTER_LIST.fullmatch(rest) and not (by_label and rest in ("I", letter))  # "A. I": a text
     if listed or _FURTHER.search(rest) or _FURTHER.match(candidate[1:]):
         return None
     others = set((_LABEL if by_label else _CAPITAL).findall(rest))
@@ -109,9 +110,9 @@ def _labelled(letter: str, rest: str, candidate: str, options: Sequence[str]) ->
 
 
 def read_choice_in_sentence(sentence: str, options: Sequence[str] = ()) -> str | None:
-    """The letter that a sentence of the model names, for answers that are not marked.
+    """Return the letter that a sentence names, for answers that the model did not mark.
 
-    "So it is to the left (B)." names one; a bare letter in prose is no name, nor are two, nor one that is denied.
+    "So it is to the left (B)." names one. A bare letter in prose, two letters and a denied letter name none.
     """
     whole = read_choice(sentence, options)
     if whole is not None:
@@ -124,14 +125,14 @@ def read_choice_in_sentence(sentence: str, options: Sequence[str] = ()) -> str |
 
 
 def lists_options(message: str) -> bool:
-    """Whether the last two lines each begin with a letter of their own: the options repeated, not an answer."""
+    """Return whether the last two lines begin with different letters: the model repeats the options."""
     lines = [line for line in message[-2000:].splitlines() if line.strip()][-2:]
     labels = {match[1] for match in map(_LISTED.match, lines) if match}
     return len(labels) == 2
 
 
 def option_of(text: str, options: Sequence[str]) -> str | None:
-    """The letter of the only option with this text, or this number; None if there is none, or several."""
+    """Return the letter of the only option with this text or number, or None for no option or several."""
     if (found := _literal_option(text, options)) is not None:
         return found
     found = [letter for letter, option in zip(LETTERS, options, strict=False) if exact(text, option)]
@@ -142,7 +143,7 @@ def option_of(text: str, options: Sequence[str]) -> str | None:
 
 
 def _literal_option(text: str, options: Sequence[str]) -> str | None:
-    """The letter of the only option with this text, down to its case where several differ in that alone."""
+    """Return the letter of the only option with this text. Case counts where options differ in it alone."""
     for same in (lambda one, other: clean(one) == clean(other), literal):
         found = [letter for letter, option in zip(LETTERS, options, strict=False) if same(text, option)]
         if found:
@@ -151,11 +152,11 @@ def _literal_option(text: str, options: Sequence[str]) -> str | None:
 
 
 def truth_letter(truth: str, options: Sequence[str] = (), *, with_text: bool = False) -> str | None:
-    """The letter of a ground truth: written as "B" or "(B)", or as the text of an option.
+    """Return the letter of a ground truth that is written as "B" or "(B)", or as the text of an option.
 
     Args:
-        with_text: also "B. text" without options. Only for rows that are known to be choices: elsewhere "F-16",
-            "J. Crew" and "A(2, 3)" are answers.
+        with_text: also accept "B. text" without options. Only rows that are known to be choices may set this:
+            elsewhere "F-16", "J. Crew" and "A(2, 3)" are answers.
     """
     alone = _ALONE.fullmatch(clean(truth))
     if alone and (not options or alone[1].upper() in LETTERS[: len(options)]):
@@ -166,13 +167,13 @@ def truth_letter(truth: str, options: Sequence[str] = (), *, with_text: bool = F
 
 
 def choice_correct(answer: str, truth: str, options: Sequence[str] = (), *, marked: bool = True) -> bool:
-    """Whether an answer is the right choice.
+    """Return whether an answer is the right choice.
 
-    A lone letter is read as a letter even where an option's text is that letter. Options with one and the same text
-    are told apart by their letters only, except that the text itself is right if the true option has it.
+    A lone letter is read as a letter even where an option's text is that letter. If several options share a text, their
+    letters distinguish them, and the text itself is correct if the true option has it.
 
     Args:
-        marked: False for the last line of a message, which may be a sentence around the letter.
+        marked: False if the answer is a message's last line, which may be a sentence around the letter.
     """
     wanted = truth_letter(truth, options, with_text=True)
     if wanted is None:  # several letters, or a text that is no option
@@ -183,18 +184,18 @@ def choice_correct(answer: str, truth: str, options: Sequence[str] = (), *, mark
     index = LETTERS.index(wanted)
     if index >= len(options):
         return False
-    labelled = _LABELLED.match(clean(answer))  # "A. right" for B: what is said after the label does not help
+    labelled = _LABELLED.match(clean(answer))  # "A. <text of B>" is incorrect for B
     return literal(answer, options[index]) or not labelled and exact(answer, options[index])
 
 
 def several_letters_correct(answer: str, truth: str) -> bool:
-    """Whether "A, C" or "A and C" is given for the letters "AC"; only a list is, since "CA" may be a line's name."""
+    """Return whether a list such as "A, C" gives the letters "AC". "CA" does not: it may name a line."""
     answer = clean(answer)
     return bool(re.search(r"[,;&\s]", answer)) and _all_letters(answer) == _all_letters(truth) is not None
 
 
 def _all_letters(text: str) -> frozenset[str] | None:
-    """The letters of "A, C", "AC" or "A and C"; None for anything else."""
+    """Return the letters of "A, C", "AC" or "A and C", or None for anything else."""
     text = clean(text)
     if _LETTER_LIST.fullmatch(text):
         return frozenset(re.findall(r"\b[A-J]\b", text)) or None

@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Values of arithmetic: decimals, fractions, powers, roots and pi, in LaTeX or plain; nothing symbolic, no eval."""
+"""Evaluate arithmetic in LaTeX or plain text: decimals, fractions, powers, roots and pi, without ``eval``."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ Value = Fraction | float
 
 
 class NoValue(ValueError):
-    """The text is no arithmetic, or its value cannot be had cheaply."""
+    """The text is not arithmetic, or its value is too expensive to compute."""
 
 
 def evaluate(text: str) -> Value:
-    """The value of an expression, exact where it is rational.
+    """Return the value of an expression, exact where it is rational.
 
-    "2\\pi", "3 1/2", "1\\frac{1}{2}", "1.2 \\times 10^{-3}", "\\frac{3\\sqrt{2}}{4}", "45^2".
+    Examples: "2\\pi", "3 1/2", "1\\frac{1}{2}", "1.2 \\times 10^{-3}", "\\frac{3\\sqrt{2}}{4}", "45^2".
 
     Raises:
-        NoValue: for anything else, such as letters; also where numbers get long.
+        NoValue: the text holds something else, such as letters, or its numbers grow too long.
     """
     if len(text) > MAX_CHARS:
         raise NoValue("too long")
@@ -48,7 +48,7 @@ def evaluate(text: str) -> Value:
 
 
 class _Parser:
-    """Recursive descent; multiplication may be left out before a bracket, a root, a fraction and pi."""
+    """A recursive descent parser. Multiplication is implied before a bracket, a root, a fraction and pi."""
 
     def __init__(self, text: str):
         self.text, self.tokens, self.at = text, [], 0
@@ -141,7 +141,7 @@ class _Parser:
         value = Fraction(token)
         if "." in token or self.at >= len(self.tokens):
             return value
-        # mixed numbers: 1\frac{1}{2} and 1 1/2
+        # Mixed numbers are written 1\frac{1}{2} or 1 1/2.
         if self.peek() == "\\frac":
             start = self.at
             self.take()
@@ -160,7 +160,7 @@ class _Parser:
         return value
 
     def argument(self, depth: int) -> Value:
-        """What a command applies to: a group, or one digit as in \\frac12."""
+        """Parse what a command applies to: a group, or one digit as in \\frac12."""
         if self.peek() in ("{", "("):
             close = {"{": "}", "(": ")"}[self.take()]
             value = self.sum(depth + 1) if depth < MAX_DEPTH else self.sum(MAX_DEPTH)
@@ -204,7 +204,7 @@ def _root(value: Value, degree: Value) -> Value:
 
 
 def _bounded(value: Value) -> Value:
-    """Exact as long as that is cheap."""
+    """Replace a long fraction by a float, so that exact arithmetic stays cheap."""
     if isinstance(value, Fraction) and max(value.numerator.bit_length(), value.denominator.bit_length()) > MAX_BITS:
         return float(value)
     return value

@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The final answer of a response: what the model commits to at its end, never what it thought or a tool quoted."""
+"""Find the final answer of a response: what the model says at its end, not what it thought or a tool returned."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Literal
 
 from verl_ext.reward_score.sentence import commitment
 
-# Answers stand at the end. What is further up is not looked at, so that a megabyte costs no more than a page.
+# Answers are at the end. Only the end is read, so that a megabyte costs no more than a page.
 MESSAGE_CHARS = 20_000
 ANSWER_CHARS = 4_000
 
 Thinking = Literal["auto", "required"]
 How = Literal["tag", "boxed", "stated", "last_line", "none"]
 
-# the innermost: a match never runs across another tag, which also keeps the search linear in the text
+# This matches the innermost tag. A match never crosses another tag, which keeps the search linear in the text.
 _ANSWER = re.compile(r"<answer>([^<]*(?:<(?!/?answer>)[^<]*)*)</answer>")
 _ANY_CASE = re.compile(_ANSWER.pattern, re.IGNORECASE)
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
@@ -28,13 +28,13 @@ _STATED = re.compile(
     r"\b(?:answer|(?:correct|right) (?:option|choice))(?: (?:choice|option|letter))?"
     r"(?: to (?:the|this) question)? {0,3}(?:is|are|:|=|\uff1a) {0,3}[:\uff1a]? {0,3}"
     r"|\u7b54\u6848 {0,3}(?:\u662f|\u4e3a|:|\uff1a) {0,3}[:\uff1a]? {0,3}"  # "answer is" in Chinese
-    # in the last line: "the answer should be in cm" comes earlier, and "if it were red, it would be A" answers nothing
+    # only in the last line: "the answer should be in cm" comes earlier; "if it were red, it would be A" is no answer
     r"|^(?:(?!\b(?:if|unless)\b)[^\n]){0,200}?\b(?:answer|(?:correct|right) (?:option|choice))"
     r"(?: (?:choice|option|letter))? (?:should|would|must|has to) be {0,3}:? {0,3}(?=[^\n]{0,200}\s{0,5}\Z)",
     re.IGNORECASE | re.MULTILINE,
 )
 _NEGATED = re.compile(r"(?:not|n't|neither|never|unclear|unknown)\b", re.IGNORECASE)
-# not the stars of "4*0", "2 * 3" and "2**3"
+# The stars of "4*0", "2 * 3" and "2**3" are no markup.
 _MARKUP = re.compile(
     r"(?<![\d*)])(?<!\b\w)\*{1,3}(?=\S)|(?<=\S)\*{1,3}(?![\w*(])|^\s{0,8}(?:#{1,6}|>|[-*\u2022])\s+|`{1,3}",
     re.MULTILINE,
@@ -44,12 +44,12 @@ _NO_ANSWER = re.compile(r"[\s$\\\]\[()`*_\-=#.]*\Z")  # a line of brackets and r
 
 @dataclass(frozen=True)
 class Extracted:
-    """What a response answers.
+    """The answer of a response.
 
     Attributes:
         text: the answer, "" if there is none.
-        how: which rule found it: "tag", "boxed", "stated", "last_line" or "none".
-        message: all that the model said at its end, at most `MESSAGE_CHARS` characters.
+        how: the rule that found it: "tag", "boxed", "stated", "last_line" or "none".
+        message: the whole final message, at most ``MESSAGE_CHARS`` characters.
     """
 
     text: str
@@ -58,7 +58,7 @@ class Extracted:
 
     @property
     def marked(self) -> bool:
-        """Whether the model itself said where its answer begins and ends."""
+        """Whether the model marked where its answer begins and ends."""
         return self.how in ("tag", "boxed")
 
 
@@ -66,9 +66,9 @@ NOTHING = Extracted("", "none", "")
 
 
 def final_answer(solution: str) -> str | None:
-    """The last ``<answer>...</answer>`` of what the model says at its end; None if there is none.
+    """Return the content of the last ``<answer>...</answer>`` of the final message, or None.
 
-    The rule of the embedded tasks, which always ask for the tag. `extract` is the one for benchmarks.
+    The kind "tag" uses this rule, because its questions ask for the tag. All other kinds use ``extract``.
     """
     for closed in ("</tool_response>", "</think>"):
         solution = solution.rsplit(closed, 1)[-1]
@@ -77,17 +77,17 @@ def final_answer(solution: str) -> str | None:
 
 
 def final_message(solution: str, thinking: Thinking = "auto") -> tuple[str, bool]:
-    """What the model says after its last tool answer and its last thought.
+    """Return what the model says after its last tool response and its last thought.
 
     Args:
-        solution: the decoded response of a whole trajectory; its first turn has no opening ``<think>``, which the
-            chat template has put into the prompt.
-        thinking: "required" says that the model always thinks first, so a last turn without ``</think>`` was cut off
-            in its thoughts. "auto" concludes that only where an earlier turn has closed a thought, or this one has
-            opened one: alone, a first turn does not say whether it is a thought.
+        solution: the decoded response of a whole trajectory. Its first turn may have no opening ``<think>``, because
+            the chat template puts that into the prompt.
+        thinking: "required" means that the model always thinks first, so a last turn without ``</think>`` was cut off
+            in its thoughts. "auto" concludes that only if an earlier turn closed a thought or this one opened one: a
+            first turn alone does not show whether it is a thought.
 
     Returns:
-        The message, "" if there is none, and whether it holds a tool call instead of an answer.
+        The message, "" if there is none, and whether it holds a tool call.
     """
     before, _, last = solution.rpartition("</tool_response>")
     thought, closed, message = last.rpartition("</think>")

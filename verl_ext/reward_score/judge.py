@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""A language model that says whether an answer is right, behind any OpenAI-compatible ``/chat/completions``."""
+"""Ask a language model whether an answer is correct, through any OpenAI-compatible ``/chat/completions``."""
 
 from __future__ import annotations
 
@@ -38,36 +38,36 @@ Think briefly if you have to. Then write as the last line exactly one of
 {"correct": false}"""
 _JSON_VERDICT = re.compile(r'\{\s*"correct"\s*:\s*(true|false)\s*\}')
 _FENCE = re.compile(r"```[a-z]*")
-_DRESS = re.compile(r"(?:```[a-z]*\s*)?[*_`]*\s*(\{[^{}]*\})\s*[*_`.]*")  # markdown that some judges cannot leave out
-# what some program takes for the end of a line, which would let a quoted candidate write lines of its own
+_DRESS = re.compile(r"(?:```[a-z]*\s*)?[*_`]*\s*(\{[^{}]*\})\s*[*_`.]*")  # markdown that some judges add
+# Some programs end a line at these characters, so a quoted candidate could write lines of its own.
 _LINE_ENDS = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 
 
 class JudgeError(ToolInfrastructureError):
-    """There is no verdict: the rollout is left out, never scored. `kind` as for `ToolInfrastructureError`."""
+    """The judge gave no verdict, so the rollout is dropped, not scored. ``kind`` as for ``ToolInfrastructureError``."""
 
 
 class JudgeOptions(SearchOptions):
-    """Options of the judge; those of `SearchOptions` have the same meaning here."""
+    """Options of the judge. Those of ``SearchOptions`` keep their meaning."""
 
     timeout_s: float = pydantic.Field(120.0, gt=0, allow_inf_nan=False)
-    """Seconds for one verdict: all attempts and the waits between them."""
+    """Seconds for one verdict, with all attempts and the waits between them."""
     attempt_timeout_s: float = pydantic.Field(60.0, gt=0, allow_inf_nan=False)
     """Seconds for one attempt."""
     queue_timeout_s: float = pydantic.Field(1800.0, gt=0, allow_inf_nan=False)
-    """Seconds that a verdict may wait for its turn: a whole batch may ask at once."""
+    """Seconds that a request may wait for its turn. A whole batch may ask at once."""
     max_concurrency: int = pydantic.Field(16, ge=1)
-    """Requests that run side by side in one reward worker (verl starts `reward.num_workers` of them)."""
+    """Concurrent requests of one reward worker (verl starts ``reward.num_workers`` of them)."""
     base_url: str | None = None
-    """Address of the API up to and without `/chat/completions`, such as `http://127.0.0.1:8000/v1`. None: no judge."""
+    """URL of the API without ``/chat/completions``, such as ``http://127.0.0.1:8000/v1``. None: no judge."""
     model: str | None = pydantic.Field(None, min_length=1)
-    """Name of the model at that API."""
+    """Name of the model at that URL."""
     api_key_env: str | None = pydantic.Field(None, min_length=1)
-    """Environment variable that holds the key; None: the API wants none."""
+    """Environment variable that holds the key. None: the API needs no key."""
     temperature: float | None = pydantic.Field(0.0, ge=0, le=2, allow_inf_nan=False)
-    """Sampling temperature. None: not sent, for models that refuse the parameter."""
+    """Sampling temperature. None does not send it, for models that refuse the parameter."""
     max_tokens: int = pydantic.Field(4096, ge=1)
-    """Length of the judge's message, thoughts included: one that is cut off has no verdict."""
+    """Length of the judge's message with its thoughts. A message that is cut off has no verdict."""
     fallback: Literal["rules"] | None = None
     """"rules": rows that need a judge are compared by rules instead. Never beside a judge: one run, one measure."""
 
@@ -88,7 +88,7 @@ class JudgeOptions(SearchOptions):
 
     @property
     def enabled(self) -> bool:
-        """Whether there is a judge: an address to ask, or recorded verdicts."""
+        """Whether there is a judge: a URL to ask, or recorded verdicts."""
         return self.base_url is not None or self.cache_mode == "replay"
 
 
@@ -96,16 +96,16 @@ def read_options(values: dict[str, Any] | None) -> JudgeOptions:
     """Check the judge's options.
 
     Raises:
-        ValueError: names the option and the rule.
+        ValueError: an option is invalid; the message names it and the rule.
     """
     return parse_options(NAME, JudgeOptions, dict(values or {}))
 
 
 class Judge:
-    """Asks for verdicts; safe in several event loops.
+    """Asks for verdicts. It may be used in several event loops.
 
     Args:
-        options: with `enabled`.
+        options: options with ``enabled``.
 
     Raises:
         ValueError: the key is not in the environment, or the cache cannot be opened.
@@ -130,7 +130,7 @@ class Judge:
         )
 
     async def correct(self, question: str, truths: tuple[str, ...], candidate: str) -> bool:
-        """The verdict on an answer.
+        """Ask whether an answer is correct.
 
         Args:
             question: text of the question; the judge sees no image.
@@ -138,7 +138,7 @@ class Judge:
             candidate: the answer, already cut to what may be judged.
 
         Raises:
-            JudgeError: no verdict: the judge cannot be reached, is busy, or answers something else again and again.
+            JudgeError: the judge cannot be reached, is busy, or repeatedly answers without a verdict.
         """
         payload: dict[str, Any] = {
             "model": self.options.model,
@@ -148,7 +148,7 @@ class Judge:
         if self.options.temperature is not None:
             payload["temperature"] = self.options.temperature
         try:
-            # by model, not by address: a recorded verdict holds wherever the same model is served
+            # The key has no URL: a recorded verdict holds wherever the same model is served.
             body = await self._cache.answer("chat/completions", payload, lambda: self._ask(payload))
             return read_verdict(body)
         except JudgeError:
@@ -174,7 +174,7 @@ class Judge:
 
 
 def messages(question: str, truths: tuple[str, ...], candidate: str) -> list[dict[str, str]]:
-    """The request's messages. The candidate's text is a JSON string in them: it cannot end, and holds no chat token."""
+    """Build the request's messages. The candidate is a JSON string without chat tokens, so it cannot end early."""
     case = {
         "question": _cut(question, QUESTION_CHARS),
         "references": [_cut(truth, ANSWER_CHARS) for truth in truths[:MAX_TRUTHS]],
@@ -192,12 +192,12 @@ def _cut(text: str, limit: int) -> str:
 
 
 def read_verdict(body: bytes) -> bool:
-    """The verdict in a response of the API: the last line of the judge's own message, and nothing else.
+    """Read the verdict in the last line of the judge's own message.
 
-    Markdown around the object and line breaks inside of it are no matter.
+    Markdown around the object and line breaks inside it are ignored.
 
     Raises:
-        ValueError: there is none, or two that differ.
+        ValueError: there is no verdict, or two that differ.
     """
     try:
         content = json.loads(body)["choices"][0]["message"]["content"]

@@ -1,10 +1,10 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""math-verify in processes of its own, where the kernel ends whatever takes too long.
+"""Run math-verify in separate processes, where the kernel ends comparisons that take too long.
 
-Signals stop nothing in a thread, and Python stops nothing inside of one big multiplication. So a helper process forks
-a child that works; the child's CPU clock is armed with a signal whose default action ends it, and the helper
-forks the next one in a millisecond.
+A thread cannot be interrupted by signals, and Python cannot interrupt one big multiplication. A helper process
+therefore forks a child that compares. A timer on the child's CPU time sends a signal whose default action ends the
+child, and the helper forks the next one within a millisecond.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from verl_ext.tool_calls import ToolInfrastructureError
 
 MAX_HELPERS = 2  # in each process that scores
 MAX_CHARS = 400
-# The helper's own limits (latex_helper.py) come long before this one, except where the machine hangs.
+# The helper's own limits (latex_helper.py) are much shorter. This one applies if the machine hangs.
 REPLY_S = 60.0
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
 _HELPER = Path(__file__).with_name("latex_helper.py")
@@ -39,13 +39,13 @@ class _Helper:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             bufsize=0,
-            # what models write is parsed there: no API key has to be
+            # The helper parses what models write, so it receives no API key.
             env={**{k: os.environ[k] for k in _KEPT if k in os.environ}, "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"},
-            start_new_session=True,  # a Ctrl-C is for the run, which ends its helpers
+            start_new_session=True,  # Ctrl-C reaches the run, which ends its helpers
         )
         self._rest = b""
         try:
-            self._line()  # imports take a second or two, which is not the answer's fault
+            self._line()  # imports take a second or two and must not count for the answer
         except BaseException:
             self.close()
             raise
@@ -79,7 +79,7 @@ class _Helper:
 
 
 class _Helpers:
-    """At most `MAX_HELPERS`, started when first needed; callers beyond that wait for their turn."""
+    """Up to ``MAX_HELPERS`` helpers, started when first needed. Further callers wait for their turn."""
 
     def __init__(self):
         self._slots: queue.LifoQueue[_Helper | None] = queue.LifoQueue()
@@ -121,7 +121,7 @@ def _own() -> _Helpers:
 
 @atexit.register
 def close() -> None:
-    """End this process's helpers; the next comparison starts new ones."""
+    """End this process's helpers. The next comparison starts new ones."""
     with _lock:
         helpers = _helpers.pop(os.getpid(), None)
     if helpers is not None:
@@ -129,9 +129,9 @@ def close() -> None:
 
 
 class Budget:
-    """Seconds of CPU time that math-verify may take for one response, over all comparisons.
+    """Seconds of CPU time that math-verify may take for all comparisons of one response.
 
-    What starts within it may take the helper's limit, so the most is about twice that.
+    A comparison that starts within the budget may use the helper's whole limit, so the maximum is about twice that.
     """
 
     def __init__(self, seconds: float = 0.8):
@@ -139,10 +139,10 @@ class Budget:
 
 
 def equal(said: str, truth: str, budget: Budget | None = None) -> bool:
-    """Whether two LaTeX expressions are equal for math-verify; False if that takes too long.
+    """Return whether math-verify finds two LaTeX expressions equal, or False if that takes too long.
 
     Raises:
-        ToolInfrastructureError: of kind "latex": the helper cannot be started or does not answer.
+        ToolInfrastructureError: of kind "latex", if the helper cannot be started or does not answer.
     """
     if len(said) > MAX_CHARS or len(truth) > MAX_CHARS or (budget is not None and budget.left <= 0):
         return False
@@ -153,10 +153,10 @@ def equal(said: str, truth: str, budget: Budget | None = None) -> bool:
 
 
 def _apart(said: str, truth: str) -> tuple[str, str]:
-    """Both texts with other names for capitals that would be taken for small letters: math-verify knows no case.
+    """Rename capitals in both texts that math-verify, which ignores case, would confuse with small letters.
 
-    Only where case is known to say something: commands, as \\Delta beside \\delta, and letters that one of the texts
-    has in both cases, as R^2 - r^2.
+    Only names whose case is significant are renamed: commands such as \\Delta beside \\delta, and letters that one of
+    the texts has in both cases, as in R^2 - r^2.
     """
     names = [set(_NAME.findall(text)) for text in (said, truth)]
     both = names[0] | names[1]

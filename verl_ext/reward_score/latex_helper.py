@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The process behind `latex.py`, run as a script: reads pairs of expressions, says which are equal."""
+"""The process behind ``latex.py``, run as a script: it reads pairs of expressions and writes which are equal."""
 
 import json
 import logging
@@ -11,16 +11,16 @@ import sys
 import time
 
 CPU_S = 0.8
-WALL_S = 20.0  # a machine under load gives an innocent answer its second of CPU time late
+WALL_S = 20.0  # under load a comparison may wait long for its CPU time
 MEMORY_BYTES = 3 * 2**30
 
 
 def compare(said: str, truth: str) -> bool:
-    """math-verify's verdict on two expressions, each of which must be one as a whole."""
+    """Return math-verify's verdict on two texts, each of which must be one whole expression."""
     from math_verify import LatexExtractionConfig, parse, verify
 
     def read(text: str):
-        # without timeouts of its own: they are signals that Python code has to be alive to see
+        # math-verify's own timeouts are signals, which only running Python code can see.
         return parse(f"${text}$", [LatexExtractionConfig()], fallback_mode="no_fallback", parsing_timeout=None)
 
     gold, answer = read(truth), read(said)
@@ -32,7 +32,7 @@ def serve() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     for number in (signal.SIGPROF, signal.SIGALRM):
-        signal.signal(number, signal.SIG_DFL)  # which ends the process, whatever it is in the middle of
+        signal.signal(number, signal.SIG_DFL)  # the default action ends the process at any point
     while line := read_line():
         started = time.process_time()
         signal.setitimer(signal.ITIMER_PROF, CPU_S)
@@ -47,7 +47,7 @@ def serve() -> None:
 
 
 def read_line() -> bytes:
-    """A line, unbuffered: what one child has read too much its successor would miss."""
+    """Read one line without a buffer: a child must not take input that its successor needs."""
     line = b""
     while not line.endswith(b"\n"):
         data = os.read(0, 65536)
@@ -61,7 +61,7 @@ def main() -> None:
     """Fork children that serve, one after the other."""
     logging.disable(logging.CRITICAL)
     sys.setrecursionlimit(2000)
-    compare("\\frac{1}{2}x", "0.5x")  # the imports, and the tables that parsers build at first use
+    compare("\\frac{1}{2}x", "0.5x")  # load the imports, and the tables that parsers build at first use
     os.write(1, b"ready\n")
     while True:
         child = os.fork()
@@ -71,7 +71,7 @@ def main() -> None:
         _, status = os.waitpid(child, 0)
         if os.waitstatus_to_exitcode(status) == 0:
             return  # the end of the input
-        os.write(1, f"died {CPU_S}\n".encode())  # what it was working on is undecided, so not equal
+        os.write(1, f"died {CPU_S}\n".encode())  # the comparison is undecided, which counts as not equal
 
 
 if __name__ == "__main__":

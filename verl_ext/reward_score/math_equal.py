@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Equality of mathematical answers: numbers, tuples, sets, ratios, times, equations, then LaTeX by math-verify."""
+"""Compare mathematical answers: numbers, tuples, sets, ratios, times, equations, then LaTeX by math-verify."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import re
 from dataclasses import dataclass
 
 from verl_ext.reward_score import latex
-from verl_ext.reward_score.colon import same_colon
-from verl_ext.reward_score.notation import formula, is_date
-from verl_ext.reward_score.number import Closeness, read_number, same_number
-from verl_ext.reward_score.text import exact
+from verl_ext.reward_score.normalise import formula, is_date
+from verl_ext.reward_score.number import Closeness, read_number, same_colon, same_number
+from verl_ext.reward_score.words import exact
 
 MAX_ITEMS = 20
 MAX_LATEX_CHARS = 300
@@ -29,7 +28,7 @@ _ASSIGNED = re.compile(
     r"|[a-zA-Z ]{3,40})\s*"
 )
 _NAMED = re.compile(r"m?\s*\\(?:overline|widehat|vec|bar|hat|overrightarrow|sin|cos|tan|angle)\s*[^-+*/^=]{1,20}")
-# an unknown with its index; capitals are points and sets, a letter before a bracket is a function
+# An unknown with its index. Capitals are points and sets, and a letter before a bracket is a function.
 _SUBSCRIPT = re.compile(r"_(?:\w|\{\w{1,4}\})")
 _GREEK = "alpha|beta|gamma|theta|varphi|phi|lambda|mu|omega"
 _UNKNOWN = re.compile(rf"((?<![\\a-zA-Z])[a-z](?![a-zA-Z(])|\\(?:{_GREEK})(?![a-zA-Z]))(?:_\w|_\{{\w{{1,4}}\}})?")
@@ -49,22 +48,22 @@ class _Rules:
 def math_equal(
     said: str, truth: str, closeness: Closeness, *, ordered: bool = False, budget: latex.Budget | None = None
 ) -> bool:
-    """Whether an answer has the value of the truth.
+    """Return whether an answer has the value of the truth.
 
     Args:
-        ordered: bare lists ("69, 51, 59") are tuples. Those in round or square brackets always are, those in braces
-            are sets, whatever this says.
+        ordered: whether bare lists ("69, 51, 59") are tuples. Lists in round or square brackets always are, and lists
+            in braces are always sets.
         budget: time for math-verify, shared by all comparisons of a response.
 
     Raises:
-        ToolInfrastructureError: of kind "latex", see `latex.equal`.
+        ToolInfrastructureError: of kind "latex", see ``latex.equal``.
     """
     rules = _Rules(closeness, ordered, budget or latex.Budget())
     return _equal(_repair(formula(said)), _repair(formula(truth)), rules, 0)
 
 
 def _repair(text: str) -> str:
-    """Braces that LaTeX does not show, and backslashes that plain text leaves out."""
+    """Remove braces that LaTeX does not show, and add backslashes that plain text omits."""
     while text.startswith("{") and text.endswith("}") and _closes_at_end(text) and "," not in text:
         text = text[1:-1].strip()
     text = _BARE_FUNCTION.sub(r"\\\1", text)
@@ -107,10 +106,10 @@ def _equal(said: str, truth: str, rules: _Rules, depth: int) -> bool:
 
 
 def _right_side(text: str, other: str, closeness: Closeness) -> str | None:
-    """The value of "x = 5" or "2 + 3 = 5" where the other side states none of an equation.
+    """Return the value of "x = 5" or "2 + 3 = 5" if the other text is no equation.
 
-    None: the equation is wrong in itself ("4 = 5"), so that it proves nothing, or still to be solved ("2x = 5").
-    "5 = x" and real equations stay.
+    "5 = x" and real equations are returned whole. The result is None for a false equation ("4 = 5") and for one that
+    is still to be solved ("2x = 5").
     """
     if not _has_value(text, other):
         return text
@@ -127,7 +126,7 @@ def _right_side(text: str, other: str, closeness: Closeness) -> str | None:
 
 
 def _named_value(truth: str, said: str, closeness: Closeness) -> str:
-    """The value of a truth that only names it ("x = 5"); of any other equation all of it counts."""
+    """Return the value of a truth that only names it ("x = 5"), and any other equation whole."""
     if not _has_value(truth, said):
         return truth
     *left, right = [part.strip() for part in truth.split("=")]
@@ -144,7 +143,7 @@ def _has_value(text: str, other: str) -> bool:
 
 
 def _unsolved(left: str) -> bool:
-    """Whether a left side has one unknown and is more than its name: "2x", "x^2", "\\frac{x}{2}", not "\\sin x"."""
+    """Return whether a left side has one unknown beside other terms: "2x", "x^2", "\\frac{x}{2}", not "\\sin x"."""
     if _NAMED.fullmatch(left):
         return False
     unknowns = {match[0] for match in _UNKNOWN.finditer(left)}
@@ -152,9 +151,9 @@ def _unsolved(left: str) -> bool:
 
 
 def split_items(text: str) -> tuple[str, list[str], str] | None:
-    """Opening bracket (or ""), items and closing bracket of a list, tuple or set; None if the text is none.
+    """Split a list, tuple or set into opening bracket (or ""), items and closing bracket, or return None.
 
-    "(6.000, -4.000)", "69, 51, 59", "\\{1, 2\\}", "x = 1 and y = 2", "3 or 4". "1,234" is a number.
+    Examples: "(6.000, -4.000)", "69, 51, 59", "\\{1, 2\\}", "x = 1 and y = 2", "3 or 4". "1,234" is a number.
     """
     text = text.replace(r"\{", "{").replace(r"\}", "}").strip()
     opening = closing = ""
@@ -182,7 +181,7 @@ def split_items(text: str) -> tuple[str, list[str], str] | None:
 
 
 def _closes_at_end(text: str) -> bool:
-    """Whether the bracket that opens first is closed by the last character; "[1, 2)" counts."""
+    """Return whether the last character closes the bracket that opens first. "[1, 2)" counts."""
     depth = 0
     for position, character in enumerate(text):
         depth += (character in "([{") - (character in ")]}")
@@ -219,18 +218,18 @@ def _compare_lists(said: str, truth: str, rules: _Rules, depth: int) -> bool | N
 
 
 def _number_or_nothing(said: str, truth: str) -> bool | None:
-    """Several values are not one; but only where the truth is known to be one."""
+    """Return False if the truth is a number, which several values cannot be, and None otherwise."""
     return False if read_number(truth) is not None else None
 
 
 def _same_name(one: str, other: str) -> bool:
-    """ "x = 1" is not "y = 1"."""
+    """Return False if both texts assign to different names, as "x = 1" and "y = 1" do."""
     names = [item.partition("=")[0].strip() if "=" in item else None for item in (one, other)]
     return None in names or names[0] == names[1]
 
 
 def _no_number(text: str) -> bool:
-    """Whether a text that `read_number` does not know cannot be a number either; math-verify takes "12h" for 12."""
+    """Return whether a text unknown to ``read_number`` is no number. math-verify would read "12h" as 12."""
     if "=" in text:
         return False
     if r"\approx" in text or re.search(r"\d\s*(?:_|')", text):
@@ -239,7 +238,7 @@ def _no_number(text: str) -> bool:
 
 
 def _only_units_differ(said: str, truth: str) -> bool:
-    """Whether one has letters in place of the other's that math-verify leaves out as units: to it "3t" is "3h"."""
+    """Return whether two texts differ only in letters that math-verify ignores as units: "3t" and "3h"."""
     if "=" in said + truth:
         return False
     one, other = _letters(said), _letters(truth)
@@ -251,7 +250,7 @@ def _letters(text: str) -> set[str]:
 
 
 def _worth_parsing(text: str) -> bool:
-    """Whether LaTeX equality means anything here: to a parser "cat" is c*a*t, and so the same as "act"."""
+    """Return whether a text is mathematics. A parser reads "cat" as c*a*t, which equals "act"."""
     if len(text) > MAX_LATEX_CHARS or not _MATHS.search(text):
         return False
     return all(word.casefold() in _FUNCTIONS for word in _WORD.findall(text))

@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers as people write them, and when two of them are the same."""
+"""Read numbers, times and ratios as people write them, and decide when two of them are the same."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from fractions import Fraction
 
 from verl_ext.reward_score.expression import MAX_CHARS, NoValue, Value, evaluate
-from verl_ext.reward_score.notation import formula, is_date
+from verl_ext.reward_score.normalise import formula, is_date
 from verl_ext.reward_score.units import CURRENCIES, NUMBER_WORDS, TENS, read_unit, units_agree
 
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:[,\u066c']\d{3})+(?![\d,])|(?<![\d.,])\d{1,3}(?: \d{3})+(?![\d ,])")
@@ -23,7 +23,7 @@ _PREFIX = re.compile(
     r"(?:(?:[A-Z]{2,3}|[a-zA-Z](?:_\{?\w{1,4}\}?|\([a-zA-Z]\))?|\\(?:theta|alpha|beta|angle\s*[A-Z1-9]{1,3})|m?\\angle\s*[A-Z1-9]{1,3})"
     r"\s*(?:=|\\approx)\s*|\\approx\s*|\\sim\s*|~\s*|=\s*|(?:about|approximately|approx\.?|around|roughly|exactly|nearly|is|equals)\s+"
     r"|(?i:there (?:is|are))\s+)+"
-    # "the area is 12", which says nothing of "the square of it is 12"
+    # "the area is 12" gives the number, "the square of it is 12" does not
     r"|(?i:the (?!square|cube|half|double|negative|log|root|reciprocal|inverse)(?:[a-z]+ ){1,4}(?:is|are|equals|=))\s+"
 )
 MAX_UNIT_CHARS = 60
@@ -35,6 +35,8 @@ _CURRENCY = re.compile(r"^([-+]?)\s*(?:US)?([$€£¥₹])\s*(?=[\d.])")
 _WORD = re.compile(
     rf"(?:({'|'.join(TENS)})(?:[- ]({'|'.join(NUMBER_WORDS)}))?|({'|'.join(NUMBER_WORDS)}))(?=\s|\Z)", re.I
 )
+_TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*([ap])?\.?\s*(?:m\.?)?", re.IGNORECASE)
+_RATIO = re.compile(r"([^:=]{1,60}):([^:=]{1,60})")
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,11 @@ class Quantity:
     """A number as it was written.
 
     Attributes:
-        value: without the percent sign, "45%" is 45.
-        decimals: digits behind the point, None where it is not a plain decimal such as a fraction or a root.
+        value: the value without the percent sign, 45 for "45%".
+        decimals: digits behind the point, None for a fraction, a root and all that is not a plain decimal.
         digits: significant digits of a plain decimal, else 0.
-        unit: see `units.read_unit`.
+        unit: see ``units.read_unit``.
+        percent: whether a percent sign follows.
     """
 
     value: Value
@@ -57,12 +60,12 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Closeness:
-    """When two numbers count as the same; equal ones always do.
+    """When two different numbers count as the same.
 
     Attributes:
         absolute: greatest difference.
-        decimals: equal after rounding to this many (MathVision: 2).
-        rounded: a value rounded to at least 2 decimals and 3 digits stands for a root, pi or a fraction without end.
+        decimals: numbers that are equal after rounding to this many decimals are the same.
+        rounded: a value rounded to at least 2 decimals and 3 digits stands for a root, pi or a repeating fraction.
     """
 
     absolute: float = 0.0
@@ -71,7 +74,7 @@ class Closeness:
 
 
 def read_number(text: str) -> Quantity | None:
-    """Read a number with whatever may stand around it: "x = 1,234.5 cm^2", "45\\%", "69^\\circ", "$5", "twelve"."""
+    """Read a number with the text that may surround it: "x = 1,234.5 cm^2", "45\\%", "69^\\circ", "$5", "twelve"."""
     text = formula(text)
     if not text or len(text) > MAX_CHARS or is_date(text):
         return None
@@ -86,7 +89,7 @@ def read_number(text: str) -> Quantity | None:
     text = _DEGREES.sub(" ° ", text)
     text = _TIMES_TEN.sub(r" \\times 10", text).strip()
     for number, percent, rest in _splits(text):
-        # the unit first: it is cheap, and tells "12x" from "12 cm"
+        # The unit is read first: that is cheap, and distinguishes "12x" from "12 cm".
         unit = read_unit(rest)
         quantity = None if unit is None else value_of(number, percent)
         if quantity is not None:
@@ -96,7 +99,7 @@ def read_number(text: str) -> Quantity | None:
 
 
 def _both(exact: str, rounded: str) -> Quantity | None:
-    """The number of "2\\sqrt{3} \\approx 3.46", if both sides are it."""
+    """Return the number of "2\\sqrt{3} \\approx 3.46" if both sides agree."""
     if r"\approx" in rounded:
         return None
     one, other = read_number(exact), read_number(rounded)
@@ -112,7 +115,7 @@ def _value_of_words(match: re.Match) -> str:
 
 
 def _splits(text: str) -> Iterator[tuple[str, bool, str]]:
-    """Where a number may end and its unit begin, the longest number first."""
+    """Yield each split into number, percent sign and unit, the longest number first."""
     yield text, False, ""
     for end in range(len(text), max(0, len(text) - MAX_UNIT_CHARS), -1):
         if _NUMBER_END.search(text, max(0, end - 3), end):
@@ -123,7 +126,7 @@ def _splits(text: str) -> Iterator[tuple[str, bool, str]]:
 
 
 def value_of(text: str, percent: bool) -> Quantity | None:
-    """The value of a number without a unit; None if it is none."""
+    """Return the value of a number without a unit, or None."""
     if _DECIMAL.fullmatch(text) and len(text) <= 100:
         whole, _, decimals = text.partition(".")
         digits = len((whole + decimals).strip("+-").lstrip("0"))
@@ -136,7 +139,7 @@ def value_of(text: str, percent: bool) -> Quantity | None:
 
 
 def same_number(said: Quantity, truth: Quantity, closeness: Closeness) -> bool:
-    """Whether a number is the true one: units must not contradict, "45%" is 0.45 as well as 45."""
+    """Return whether a number is the true one. Units must not contradict; "45%" is both 0.45 and 45."""
     if not units_agree(said.unit, truth.unit):
         return False
     pairs = [(said, truth)]
@@ -185,7 +188,7 @@ def _is_endless(quantity: Quantity) -> bool:
 
 
 def _rounds_to(a: Value, b: Value, decimals: int) -> bool:
-    """Equal after rounding, halves to even or up: both are taught. What would round to 0 must be 1% near instead."""
+    """Compare after rounding, halves to even or up. A truth that rounds to 0 must be met within 1 % instead."""
     if max(abs(_float(a)), abs(_float(b))) > 1e15:
         return False
     step = Decimal(1).scaleb(-decimals)
@@ -206,3 +209,37 @@ def _float(value: Value) -> float:
         return float(value)
     except OverflowError:
         return math.copysign(math.inf, value)
+
+
+def same_colon(said: str, truth: str, closeness: Closeness) -> bool | None:
+    """Compare times and ratios; return None if the truth is neither.
+
+    Times ("4:45") must agree to the minute, with or without "am" and leading zero. A ratio ("1:2") equals any equal
+    ratio or quotient. Two digits behind the colon make "4:45" a time.
+    """
+    said, truth = formula(said), formula(truth)
+    time, said_time = _time(truth), _time(said)
+    if time is not None:
+        return (
+            said_time is not None and said_time[:3] == time[:3] and "" in (said_time[3], time[3]) or said_time == time
+        )
+    wanted = _ratio(truth)
+    if wanted is None:
+        return None
+    got = _ratio(said) or read_number(said)
+    return got is not None and same_number(got, wanted, closeness)
+
+
+def _time(text: str) -> tuple[int, int, int, str] | None:
+    match = _TIME.fullmatch(text)
+    if not match or int(match[1]) > 24 or int(match[2]) > 59:
+        return None
+    return int(match[1]), int(match[2]), int(match[3] or 0), (match[4] or "").casefold()
+
+
+def _ratio(text: str) -> Quantity | None:
+    match = _RATIO.fullmatch(text)
+    if match is None:
+        return None
+    above, below = value_of(match[1].strip(), False), value_of(match[2].strip(), False)
+    return Quantity(above.value / below.value) if above and below and below.value else None

@@ -12,9 +12,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from verl_ext.reward_score import RowError, needs_judge
+from verl_ext.reward_score.defaults import DEFAULTS, EMBEDDED, PREFIX, has_defaults
 from verl_ext.reward_score.judge import read_options
-from verl_ext.reward_score.row import DEFAULT_TYPES, EMBEDDED, PREFIX
+from verl_ext.reward_score.row import RowError, is_scored, needs_judge
 from verl_ext.reward_score.scorer import OPTIONS, Scorer
 
 Files = Sequence[tuple[str, Path]]
@@ -30,7 +30,10 @@ def scoring_problems(config: DictConfig, files: Files) -> Iterator[str]:
     """
     function = config.reward.get("custom_reward_function") or {}
     if function.get("path") not in (None, REWARD):
-        return  # another reward function is its author's business
+        return  # another reward function has its own rules
+    by_model = OmegaConf.select(config, "reward.reward_model.enable") and function.get("path") is None
+    if by_model or OmegaConf.select(config, "reward.reward_manager.source") == "importlib":
+        return  # a reward model or another manager does not read verl's table of data sources
     yield from _source_problems(config, files, own_reward=function.get("path") == REWARD)
     if function.get("path") is None:
         return
@@ -47,35 +50,54 @@ def scoring_problems(config: DictConfig, files: Files) -> Iterator[str]:
 
 
 def _source_problems(config: DictConfig, files: Files, own_reward: bool) -> Iterator[str]:
-    """Find data sources that no reward knows, and a threshold that no reward of 0 or 1 can tell apart."""
+    """Find rows that no reward can score, and a threshold that does not separate rewards of 0 and 1."""
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
-
-    def binary(source: Any) -> bool:
-        known = isinstance(source, str) and source.startswith(PREFIX)
-        return own_reward and known and (source.startswith(EMBEDDED) or source.removeprefix(PREFIX) in DEFAULT_TYPES)
 
     for option, path in files:
         if "data_source" not in pq.read_schema(path).names:
             continue
         sources = pc.unique(pq.read_table(path, columns=["data_source"])["data_source"]).to_pylist()
+        ours = {source for source in sources if own_reward and isinstance(source, str) and source.startswith(PREFIX)}
+        ours -= _without_type(path, {source for source in ours if not has_defaults(source)})
         for source in sources:
-            if not binary(source) and not _verl_scores(source):
-                names = ", ".join(f"{PREFIX}{name}" for name in DEFAULT_TYPES)
+            if source not in ours and not _verl_scores(source):
+                names = ", ".join(f"{PREFIX}{name}" for name in DEFAULTS)
                 yield (
-                    f"data.{option}: rows of {path.name} have the data_source {source!r}, which neither {REWARD} "
-                    "(if it is set) nor verl can score: the first reward would raise, whatever extra_info.scoring "
-                    f"says; name one of {EMBEDDED}*, {names} or of verl's, or set "
+                    f"data.{option}: rows of {path.name} have the data_source {source!r} and no type in "
+                    f"extra_info.scoring: neither {REWARD} (if it is set) nor verl can score them, and the first "
+                    f"reward would raise; name one of {EMBEDDED}*, {names} or of verl's, or {PREFIX}<name> with a "
+                    "type in every row's extra_info.scoring (prepare the data again), or set "
                     "reward.custom_reward_function.path to a reward of your own"
                 )
         if option != "train_files" or OmegaConf.select(config, "algorithm.adv_estimator") != "axpo":
             continue
         threshold = OmegaConf.select(config, "axpo.correct_threshold", default=1.0)
-        if not 0 < threshold <= 1 and any(map(binary, sources)):
+        if not 0 < threshold <= 1 and ours:
             yield (
                 f"axpo.correct_threshold must be above 0 and at most 1, got {threshold}: rows of {path.name} are "
                 f"rewarded 0 or 1, and {'every' if threshold <= 0 else 'no'} rollout would be correct"
             )
+
+
+def _without_type(path: Path, sources: set[str]) -> set[str]:
+    """Return which data sources have a row whose ``scoring`` names no type."""
+    found: set[str] = set()
+    for row in _rows(path, ("data_source", "extra_info")) if sources else ():
+        # _truth_problems reports a scoring that cannot be read
+        with contextlib.suppress(RowError):
+            if row["data_source"] in sources - found and not is_scored(row["data_source"], row.get("extra_info")):
+                found.add(row["data_source"])
+    return found
+
+
+def _rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    parquet = pq.ParquetFile(path)
+    there = [name for name in columns if name in parquet.schema_arrow.names]
+    for batch in parquet.iter_batches(batch_size=1024, columns=there):
+        yield from batch.to_pylist()
 
 
 def _verl_scores(source: Any) -> bool:
@@ -89,7 +111,7 @@ def _verl_scores(source: Any) -> bool:
             default_compute_score(source, None, None)
     except NotImplementedError:
         return False
-    except Exception:  # there is a scorer, which cannot read a response of None
+    except Exception:  # a scorer exists and cannot read a response of None
         return True
     return True
 
@@ -99,23 +121,19 @@ def _truth_problems(files: Files, judged: bool) -> Iterator[str]:
     import pyarrow.parquet as pq
 
     for option, path in files:
-        parquet = pq.ParquetFile(path)
-        names = set(parquet.schema_arrow.names)
-        if not {"data_source", "reward_model"} <= names:
+        if not {"data_source", "reward_model"} <= set(pq.read_schema(path).names):
             continue
-        columns = sorted(names & {"data_source", "reward_model", "extra_info"})
-        for batch in parquet.iter_batches(batch_size=1024, columns=columns):
-            for row in batch.to_pylist():
-                truth = (row["reward_model"] or {}).get("ground_truth")
-                try:
-                    needed = needs_judge(row["data_source"], truth, row.get("extra_info"))
-                except RowError as error:
-                    yield f"data.{option}: {path.name}: {error}"
-                    return
-                if needed and not judged:
-                    yield (
-                        f"data.{option}: rows of {path.name} ({row['data_source']}) need a judge: set "
-                        f"{OPTIONS}.judge.base_url and .model (any OpenAI-compatible API), or "
-                        f"{OPTIONS}.judge.fallback=rules to compare by rules"
-                    )
-                    return
+        for row in _rows(path, ("data_source", "reward_model", "extra_info")):
+            truth = (row["reward_model"] or {}).get("ground_truth")
+            try:
+                needed = needs_judge(row["data_source"], truth, row.get("extra_info"))
+            except RowError as error:
+                yield f"data.{option}: {path.name}: {error}"
+                return
+            if needed and not judged:
+                yield (
+                    f"data.{option}: rows of {path.name} ({row['data_source']}) need a judge: set "
+                    f"{OPTIONS}.judge.base_url and .model (any OpenAI-compatible API), or "
+                    f"{OPTIONS}.judge.fallback=rules to compare by rules"
+                )
+                return

@@ -8,137 +8,118 @@ import json
 import math
 import numbers
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import pydantic
 
-from verl_ext.reward_score.choice import truth_letter
-from verl_ext.reward_score.number import read_number
-
-PREFIX = "axpo/"
-EMBEDDED = "axpo/embedded"  # scored by `verl_ext.reward_score.reward` itself
-Type = Literal["choice", "number", "math", "text", "set", "judge", "f1", "exact"]
-# "auto" and "by_answer_type" look at the row: see `Row.type`.
-DEFAULT_TYPES: dict[str, str] = {
-    # benchmarks
-    "mathvision": "auto",
-    "dynamath": "by_answer_type",
-    "math_vr": "judge",
-    "vstar": "choice",
-    "visualprobe": "judge",
-    "hrbench_4k": "choice",
-    "hrbench_8k": "choice",
-    "hr_mmsearch": "judge",
-    "mmsearch": "judge",
-    # training
-    "deepeyes": "choice_or_judge",
-    "visualprobe_train": "judge",
-    "fvqa": "judge",
-    "pyvision_image": "auto",
-    "virl39k": "auto",
-    "geometry3k": "auto",
-    "math_vr_train": "judge",
-}
-_ANSWER_TYPES = {"float": "number", "integer": "number", "multiple choice": "choice", "text": "text"}
+from verl_ext.reward_score.defaults import PREFIX, default_scoring, has_defaults
 
 
 class RowError(ValueError):
     """A row that cannot be scored; the message says what its data must hold."""
 
 
-class Details(pydantic.BaseModel):
-    """``extra_info["scoring"]``, a JSON object; every key may be missing."""
+class Scoring(pydantic.BaseModel):
+    """``extra_info["scoring"]``, a JSON object. A row with a ``type`` is complete: the other keys may be missing."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
-    type: Type | None = None
-    """Overrides the data source's rule."""
+    type: Literal["choice", "number", "math", "text", "set", "judge", "f1", "exact", "tag"] | None = None
+    """The kind of comparison. "set" is another name for "math"; "tag" wants the text of the last ``<answer>``."""
     options: tuple[str, ...] = ()
     """Texts of the options in the order of their letters."""
     aliases: tuple[str, ...] = ()
     """Further accepted truths."""
-    answer_type: str | None = None
-    """DynaMath's column: float, multiple choice or text."""
     tolerance: Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)] | None = None
-    """Greatest absolute difference of numbers."""
+    """Greatest absolute difference of numbers. If it is given, ``decimals`` is not used, and no rounding accepted."""
+    decimals: Annotated[int, pydantic.Field(ge=0, le=12)] | None = None
+    """Numbers that are equal after rounding to this many decimals are the same."""
+    ordered: bool | None = None
+    """Whether bare lists ("69, 51, 59") are tuples. By default their order does not matter."""
+    leading_number: bool | None = None
+    """Whether "12.5 (rounded up)" is read as 12.5. By default it is no number."""
+    fallback: Literal["choice", "number", "math", "text", "set", "f1", "exact"] | None = None
+    """The kind that replaces "judge" under ``judge.fallback=rules``; by default "text"."""
+    judge_reads: Literal["answer", "message"] | None = None
+    """Whether the judge reads the extracted answer (the default) or the whole final message."""
     question: str | None = None
-    """Where ``extra_info["question"]`` is not what the judge should read."""
-    image_for_judge: Any = None
-    """Kept for a judge that sees; unused."""
+    """The question that the judge reads, if it differs from ``extra_info["question"]``."""
+    answer_type: str | None = None
+    """DynaMath's column (float, multiple choice, text). It decides the type of rows that have none."""
 
     @pydantic.field_validator("options", "aliases", mode="before")
     @classmethod
     def _none_is_empty(cls, value):
         return () if value is None else value
 
+    def said(self) -> dict[str, Any]:
+        """Return the keys that have a value."""
+        return {key: value for key, value in self if value not in (None, ())}
 
-class Row(pydantic.BaseModel):
-    """A row as the rules see it."""
 
-    model_config = pydantic.ConfigDict(frozen=True)
+@dataclass(frozen=True)
+class ScoredRow:
+    """A row as the rules and the judge see it; its ``scoring`` is complete."""
 
-    dataset: str
+    data_source: str
     truth: str
-    details: Details
-    question: str = ""
+    question: str
+    scoring: Scoring
 
     @property
     def truths(self) -> tuple[str, ...]:
-        return (self.truth, *self.details.aliases)
+        """The ground truth and its aliases."""
+        return (self.truth, *self.scoring.aliases)
 
     @property
     def type(self) -> str:
-        """The kind of comparison: the row's own, else the data source's."""
-        if self.details.type is not None:
-            return self.details.type
-        default = DEFAULT_TYPES[self.dataset]
-        if default == "by_answer_type":
-            return self._by_answer_type()
-        if default in ("auto", "choice_or_judge"):
-            # HR-Bench, MathVision & co. have options; a bare letter is one even where the choices are in the image
-            if self.details.options or truth_letter(self.truth) is not None:
-                return "choice"
-            return "math" if default == "auto" else "judge"
-        return default
-
-    def _by_answer_type(self) -> str:
-        name = (self.details.answer_type or "").strip().casefold().replace("_", " ").replace("-", " ")
-        if name:
-            if name not in _ANSWER_TYPES:
-                raise RowError(
-                    f"{PREFIX}{self.dataset}: answer_type {self.details.answer_type!r} is none of "
-                    f"{', '.join(_ANSWER_TYPES)}"
-                )
-            return _ANSWER_TYPES[name]
-        if truth_letter(self.truth, self.details.options) is not None:
-            return "choice"
-        return "number" if read_number(self.truth) is not None else "text"
+        """The kind of comparison."""
+        return self.scoring.type
 
 
-def read_row(data_source: str, ground_truth: Any, extra_info: Mapping[str, Any] | None) -> Row | None:
-    """The row's scoring.
+def read_row(data_source: str, ground_truth: Any, extra_info: Mapping[str, Any] | None) -> ScoredRow | None:
+    """Read how a row is scored.
 
     Returns:
-        None for a data source that is not scored here.
+        None for a row that is not scored here: its data source does not start with ``axpo/``, or neither the row nor
+        ``defaults`` names a type.
 
     Raises:
-        RowError: ``extra_info["scoring"]`` is no JSON object with the keys of `Details`, or there is no ground truth.
+        RowError: ``extra_info["scoring"]`` is not a JSON object with the keys of ``Scoring``, or there is no ground
+            truth.
     """
-    dataset = data_source.removeprefix(PREFIX)
-    if dataset == data_source or dataset not in DEFAULT_TYPES:
-        return None
     extra_info = extra_info or {}
-    details = read_details(data_source, extra_info.get("scoring"))
-    question = details.question or extra_info.get("question") or ""
+    if not is_scored(data_source, extra_info):
+        return None
+    scoring = read_scoring(data_source, extra_info.get("scoring"))
     truth = read_truth(data_source, ground_truth)
-    return Row(dataset=dataset, truth=truth, details=details, question=str(question))
+    said = scoring.said()
+    try:
+        scoring = Scoring(**{**default_scoring(data_source, truth, said), **said})
+    except ValueError as error:
+        raise RowError(f"{data_source}: {error}") from None
+    return ScoredRow(data_source, truth, str(scoring.question or extra_info.get("question") or ""), scoring)
+
+
+def is_scored(data_source: str, extra_info: Mapping[str, Any] | None) -> bool:
+    """Return whether a row is scored here: by its own ``type`` or by the defaults of its data source.
+
+    Raises:
+        RowError: see ``read_scoring``.
+    """
+    if has_defaults(data_source):
+        return True
+    if not data_source.startswith(PREFIX):
+        return False
+    return read_scoring(data_source, (extra_info or {}).get("scoring")).type is not None
 
 
 def read_truth(data_source: str, ground_truth: Any) -> str:
     """Check a ground truth: a missing one would make "None" or "nan" the right answer.
 
     Raises:
-        RowError: it is no text but blanks, and no finite number.
+        RowError: it is neither a text with a visible character nor a finite number.
     """
     if isinstance(ground_truth, str):
         if ground_truth.strip():
@@ -151,20 +132,20 @@ def read_truth(data_source: str, ground_truth: Any) -> str:
     )
 
 
-def read_details(data_source: str, scoring: Any) -> Details:
-    """Check ``extra_info["scoring"]``.
+def read_scoring(data_source: str, scoring: Any) -> Scoring:
+    """Check ``extra_info["scoring"]``, which may be missing.
 
     Raises:
         RowError: names the data source and the key.
     """
     if scoring is None or scoring == "":
-        return Details()
+        return Scoring()
     try:
         if isinstance(scoring, str):
             scoring = json.loads(scoring)
         if not isinstance(scoring, Mapping):
             raise ValueError("it must be a JSON object")
-        return Details.model_validate(dict(scoring))
+        return Scoring.model_validate(dict(scoring))
     except pydantic.ValidationError as error:
         lines = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
         raise RowError(f"{data_source}: extra_info['scoring']: {'; '.join(lines)}") from None
@@ -173,13 +154,10 @@ def read_details(data_source: str, scoring: Any) -> Details:
 
 
 def needs_judge(data_source: str, ground_truth: Any, extra_info: Mapping[str, Any] | None) -> bool:
-    """Whether scoring this row may ask the judge.
+    """Return whether scoring this row may ask the judge.
 
     Raises:
-        RowError: see `read_row`.
+        RowError: see ``read_row``.
     """
-    if data_source.startswith(EMBEDDED):
-        read_truth(data_source, ground_truth)
-        return False
     row = read_row(data_source, ground_truth, extra_info)
     return row is not None and row.type == "judge"

@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The rule-based verdict on a row: which comparison each kind of row gets, and with what tolerance."""
+"""Verdicts by rules: the comparison for each kind of row, and the tolerance it takes from the row."""
 
 from __future__ import annotations
 
@@ -9,20 +9,16 @@ from dataclasses import dataclass
 
 from verl_ext.reward_score import latex
 from verl_ext.reward_score.choice import choice_correct, lists_options, several_letters_correct, truth_letter
-from verl_ext.reward_score.extract import Extracted
+from verl_ext.reward_score.extract import Extracted, final_answer
 from verl_ext.reward_score.math_equal import math_equal, split_items
-from verl_ext.reward_score.notation import is_range
+from verl_ext.reward_score.normalise import clean, is_range
 from verl_ext.reward_score.number import Closeness, Quantity, read_number, same_number
-from verl_ext.reward_score.row import Row
+from verl_ext.reward_score.row import ScoredRow
 from verl_ext.reward_score.sentence import doubted, readings
-from verl_ext.reward_score.text import clean, contains, exact, f1_correct
 from verl_ext.reward_score.units import read_unit
+from verl_ext.reward_score.words import contains, exact, f1_correct
 
-DYNAMATH_TOLERANCE = 0.001
-MATHVISION_DECIMALS = 2
-# What a row that needs a judge is compared with under `judge.fallback: rules`.
-FALLBACKS = {"mmsearch": "f1", "fvqa": "f1", "hr_mmsearch": "f1", "math_vr": "math", "math_vr_train": "math"}
-# in a formula signs are all that tells "2x + 1" from "2x - 1"; "f'" and "f(x)", but "the dogs' bowl (red)"
+# In a formula only the signs distinguish "2x + 1" from "2x - 1". "f'" and "f(x)" match, "the dogs' bowl (red)" not.
 _FORMULA = re.compile(r"[\\=<>+*/^|#\u2264\u2265]|\w\(|\w'(?!\w)|(?<!\w)-\w")
 _DIFFERENCE = re.compile(r"(?<!\w)\w-\w+|\w+-\w(?!\w)|\d-\w+|\w+-\d")
 _SYMBOL = re.compile(r"[%$\u20ac\u00a3\u00a5&@\u00b0]")
@@ -34,33 +30,27 @@ _TAKEN_BACK = re.compile(r"\b(?:yes|but|or|however|unless|if|wait|actually|rathe
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether an answer is right, the answer as it was read, and the rule."""
+    """Whether a response is correct, the answer that was read in it, and the rule that decided."""
 
     correct: bool
     extracted: str
     method: str
 
 
-def closeness_of(row: Row) -> Closeness:
-    """How near numbers must be: the row's ``tolerance``, else the benchmark's rule."""
-    tolerance = row.details.tolerance
-    if row.dataset == "dynamath":
-        return Closeness(absolute=DYNAMATH_TOLERANCE if tolerance is None else tolerance, rounded=False)
-    if tolerance is not None:
-        return Closeness(absolute=tolerance, rounded=False)
-    if row.dataset == "mathvision":
-        return Closeness(decimals=MATHVISION_DECIMALS)
-    return Closeness()
+def closeness_of(row: ScoredRow) -> Closeness:
+    """Return how near numbers must be. A ``tolerance`` replaces every rounding rule."""
+    tolerance = row.scoring.tolerance
+    return Closeness(decimals=row.scoring.decimals) if tolerance is None else Closeness(tolerance, rounded=False)
 
 
-def judge_by_rules(row: Row, found: Extracted, kind: str | None = None) -> Verdict:
+def judge_by_rules(row: ScoredRow, found: Extracted, kind: str | None = None) -> Verdict:
     """Compare an answer with every accepted truth.
 
     Args:
-        kind: instead of the row's own type.
+        kind: replaces the row's own type.
 
     Raises:
-        ToolInfrastructureError: math-verify's process cannot be had.
+        ToolInfrastructureError: math-verify's process cannot be started or does not answer.
     """
     kind = kind or row.type
     if not found.text:
@@ -70,25 +60,31 @@ def judge_by_rules(row: Row, found: Extracted, kind: str | None = None) -> Verdi
     return Verdict(any(compare(row, found, truth, budget) for truth in row.truths), found.text, kind)
 
 
-def fallback_kind(row: Row) -> str:
-    """The comparison that stands in for the judge."""
-    return FALLBACKS.get(row.dataset, "text")
+def judge_by_tag(row: ScoredRow, solution: str) -> Verdict:
+    """Compare the text of the last ``<answer>`` with the truth, without case, line breaks and a full stop."""
+    said = final_answer(solution)
+    correct = said is not None and any(_one_line(said) == _one_line(truth) for truth in row.truths)
+    return Verdict(correct, said or "", "exact")
 
 
-def _choice(row: Row, found: Extracted, truth: str, budget: latex.Budget) -> bool:
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).casefold().rstrip(".")
+
+
+def _choice(row: ScoredRow, found: Extracted, truth: str, budget: latex.Budget) -> bool:
     if found.how == "last_line" and lists_options(found.message):
         return False
-    return choice_correct(found.text, truth, row.details.options, marked=found.how != "last_line")
+    return choice_correct(found.text, truth, row.scoring.options, marked=found.how != "last_line")
 
 
-def _number(row: Row, found: Extracted, truth: str, budget: latex.Budget) -> bool:
+def _number(row: ScoredRow, found: Extracted, truth: str, budget: latex.Budget) -> bool:
     wanted, closeness = read_number(truth), closeness_of(row)
     if wanted is None:
         return _math(row, found, truth, budget)
     for text in _readings(found):
         said = read_number(text)
-        if said is None and row.dataset == "dynamath":
-            said = _first_token(text)
+        if said is None and row.scoring.leading_number:
+            said = _leading_number(text)
         if said is not None:
             return same_number(said, wanted, closeness)
         # "V = \\pi r^2 h = 12", and "5!" and what else only math-verify can work out
@@ -99,8 +95,8 @@ def _number(row: Row, found: Extracted, truth: str, budget: latex.Budget) -> boo
     return False
 
 
-def _first_token(text: str) -> Quantity | None:
-    """DynaMath's rule for "12.5 (rounded)"; not where further numbers or an "or" follow."""
+def _leading_number(text: str) -> Quantity | None:
+    """Read "12.5 (rounded up)" as 12.5, unless further numbers or an "or" follow."""
     token, _, rest = clean(text).partition(" ")
     if any(c.isdigit() for c in rest) or {"or", "not", "and", "to"} & set(rest.casefold().split()):
         return None
@@ -109,9 +105,8 @@ def _first_token(text: str) -> Quantity | None:
     return read_number(token.rstrip(",;:"))
 
 
-def _math(row: Row, found: Extracted, truth: str, budget: latex.Budget) -> bool:
-    closeness = closeness_of(row)
-    ordered = row.dataset == "dynamath"
+def _math(row: ScoredRow, found: Extracted, truth: str, budget: latex.Budget) -> bool:
+    closeness, ordered = closeness_of(row), bool(row.scoring.ordered)
     whole, *parts = _readings(found)
     if math_equal(whole, truth, closeness, ordered=ordered, budget=budget):
         return True
@@ -124,7 +119,7 @@ def _math(row: Row, found: Extracted, truth: str, budget: latex.Budget) -> bool:
     return any(math_equal(text, truth, closeness, ordered=ordered, budget=budget) for text in parts)
 
 
-def _text(row: Row, found: Extracted, truth: str, budget: latex.Budget) -> bool:
+def _text(row: ScoredRow, found: Extracted, truth: str, budget: latex.Budget) -> bool:
     if exact(found.text, truth):
         return True
     if is_range(clean(truth)):  # a score or a telephone number
@@ -143,7 +138,7 @@ def _text(row: Row, found: Extracted, truth: str, budget: latex.Budget) -> bool:
 
 
 def _contains(text: str, truth: str) -> bool:
-    """`contains` for words; formulas are not made of them."""
+    """Return ``contains`` for words, and False for formulas, which are not made of words."""
     text, truth = clean(text), clean(truth)
     if _FORMULA.search(text) or _FORMULA.search(truth):
         return False
@@ -153,16 +148,16 @@ def _contains(text: str, truth: str) -> bool:
 
 
 def _yes_or_no(text: str) -> str | None:
-    """The first word of "No, the lines are not parallel." if that is what the rest bears out."""
+    """Return the first word of "No, the lines are not parallel." unless the rest takes it back."""
     match = _YES_OR_NO.fullmatch(clean(text))
     return match[1].casefold() if match and not _TAKEN_BACK.search(match[2]) else None
 
 
-def _exact(row: Row, found: Extracted, truth: str, budget: latex.Budget) -> bool:
+def _exact(row: ScoredRow, found: Extracted, truth: str, budget: latex.Budget) -> bool:
     return exact(found.text, truth)
 
 
-def _f1(row: Row, found: Extracted, truth: str, budget: latex.Budget) -> bool:
+def _f1(row: ScoredRow, found: Extracted, truth: str, budget: latex.Budget) -> bool:
     if exact(found.text, truth):
         return True
     # a bag of words does not tell 3-1 from 1-3, nor one date from another
@@ -183,7 +178,7 @@ def _digit_groups(text: str) -> list[str]:
 
 
 def _readings(found: Extracted) -> list[str]:
-    """The answer; for a last line that states none also what in it may be one."""
+    """Return the answer; for an unmarked last line also the parts of it that may be the answer."""
     return [found.text, *readings(found.text)] if found.how == "last_line" else [found.text]
 
 

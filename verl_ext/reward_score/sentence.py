@@ -1,20 +1,20 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Answers in sentences that the model did not mark: where they end, and what in them may be the answer."""
+"""Read answers that the model did not mark: where their sentence ends, and which part may be the answer."""
 
 from __future__ import annotations
 
 import re
 
-from verl_ext.reward_score.notation import formula
+from verl_ext.reward_score.normalise import formula
 
 _CHARS = 1000
-# where an answer's sentence ends for sure: "St. Louis" and "3.5" hold a point, too
+# An answer's sentence certainly ends here, unlike at the points of "St. Louis" and "3.5".
 _SENTENCE_END = re.compile(
     r"[.!?;]\s+(?=(?:This|The|It|I|So|Because|Since|Therefore|Thus|Hence|We|That|There|Note|However|But)\b)"
     r"|,?(?<!\s)\s+(?:because|since|as shown|as seen)\b"
 )
-# where one ends if a number or a formula stands before; "3 p.m. Eastern" goes on
+# A sentence ends here if a number or a formula precedes. "3 p.m. Eastern" continues.
 _ASIDE = re.compile(r"(?<![ap]\.m)[.;]\s+(?=[A-Z])|,\s*(?:where|since|with|because|half|which|when)\b")
 _PROSE = re.compile(r"[A-Z][a-z]|\b[A-Z]\.|(?<![$\\=(])\b[A-Z]\Z")
 _NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?(?:\s*/\s*\d+)?(?:\s*(?:%|°))?")
@@ -27,14 +27,14 @@ _HEDGED = re.compile(
 _DOUBTED = re.compile(r"\b(?:not|never|cannot|neither|unless|if|whether|maybe|perhaps|might|\w+n't)\b", re.IGNORECASE)
 _TOUCHES_BEFORE = re.compile(r"[\w.\\]\Z|[-+*/^=<>|_({\[,:]\s*\Z")
 _TOUCHES_BEHIND = re.compile(r"[\w\\]|\s*[-+*/^=<>|_!(:]|\s*,\s*\d")
-# words before a formula; a variable or a point's name is part of it
+# These are words before a formula. A variable or a point's name is part of the formula.
 _WORDS_BEFORE = re.compile(
     r"(?:.*(?:[$:,;]|(?<![\\a-zA-Z])(?:[a-z]{3,}|[A-Z][a-z]+|is|we|so|to|as|of)(?![a-zA-Z])))?", re.DOTALL
 )
 
 
 def commitment(line: str) -> str:
-    """What a line says first that can be an answer: "12" of "12. Each side is 3." and of "12, where x = 3"."""
+    """Return the first part of a line that can be an answer: "12" of "12. Each side is 3." or "12, where x = 3"."""
     line = _SENTENCE_END.split(line, maxsplit=1)[0]
     for match in _ASIDE.finditer(line[:_CHARS]):
         before = line[: match.start()]
@@ -45,7 +45,7 @@ def commitment(line: str) -> str:
 
 
 def readings(sentence: str) -> list[str]:
-    """What may be the answer in a last line that states none: what follows its "is" or "=", or its only number."""
+    """Return what may be the answer in an unmarked last line: what follows "is" or "=", and its only number."""
     found = []
     sentence = sentence[:_CHARS]
     for word in (" is ", " are ", "=", ":"):
@@ -54,7 +54,7 @@ def readings(sentence: str) -> list[str]:
             rest = rest.strip() if word == "=" else commitment(rest.strip())
             if rest.count("$") % 2:
                 rest = rest.rstrip(" .$")
-            if word == "=":  # "So 2x = 12" says what 2x is
+            if word == "=":  # "So 2x = 12" gives the value of 2x
                 rest = f"{before[_WORDS_BEFORE.match(before).end() :]} = {rest}".strip()
             found.append(re.sub(r"\Aat (?=[($\d\\])", "", rest))
             break
@@ -63,14 +63,15 @@ def readings(sentence: str) -> list[str]:
 
 
 def doubted(sentence: str) -> bool:
-    """Whether a sentence denies or supposes something."""
+    """Return whether a sentence denies or supposes something."""
     return bool(_DOUBTED.search(sentence[:_CHARS]))
 
 
 def sole_number(sentence: str) -> str | None:
-    """The number of a sentence that holds one: "So there are 12 apples."
+    """Return the only number of a sentence: "So there are 12 apples."
 
-    None for several, if it is denied or only a bound, and if it is a part of a formula: "12x", "\\sqrt{12}", "n - 12".
+    The result is None for several numbers, for one that is denied or a bound, and for a part of a formula such as
+    "12x", "\\sqrt{12}" or "n - 12".
     """
     sentence = formula(sentence)[:_CHARS]
     found = list(_NUMBER.finditer(sentence))

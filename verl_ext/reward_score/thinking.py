@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the model always thinks first, read off its chat template: `thinking: auto` of the reward's options."""
+"""Read from the chat template whether the model always thinks first: the reward's option ``thinking: auto``."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ OPTION = "reward.custom_reward_function.reward_kwargs.thinking"
 
 
 def template_opens_thinking(tokenizer: Any, template: str | None = None, **kwargs: Any) -> bool:
-    """Whether the generation prompt ends with ``<think>``: a turn without ``</think>`` is then an unfinished thought.
+    """Return whether the generation prompt ends with ``<think>``. A turn without ``</think>`` is then unfinished.
 
     Args:
         tokenizer: a Hugging Face tokenizer.
-        template: instead of the tokenizer's own chat template.
+        template: replaces the tokenizer's own chat template.
         kwargs: variables of the template, such as ``enable_thinking``.
     """
     prompt = tokenizer.apply_chat_template(
@@ -35,7 +35,7 @@ def template_opens_thinking(tokenizer: Any, template: str | None = None, **kwarg
 def resolve_thinking(config: DictConfig) -> None:
     """Replace ``auto`` by ``required`` in ``config`` if the template opens a thought.
 
-    Otherwise a first turn that is cut off in its thoughts looks like an answer, and whatever it says last is scored.
+    Otherwise a first turn that is cut off in its thoughts looks like an answer, and its last words are scored.
     """
     from verl.utils import hf_tokenizer
     from verl.utils.fs import copy_to_local
@@ -50,7 +50,7 @@ def resolve_thinking(config: DictConfig) -> None:
         return
     closing = tokenizer.decode(tokenizer.encode("</think>", add_special_tokens=False), skip_special_tokens=True)
     if "</think>" not in closing:
-        # the reward's text would never show where a thought ends
+        # The reward's text would not show where a thought ends.
         logger.warning("%s stays auto: decoding removes </think>, thoughts cannot be told from answers", OPTION)
         return
     OmegaConf.update(config, OPTION, "required")

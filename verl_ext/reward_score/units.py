@@ -1,12 +1,12 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Units and words around a number."""
+"""Read units and words around a number."""
 
 from __future__ import annotations
 
 import re
 
-# in any case; what is one letter is in _SYMBOLS, where "M" is not "m"
+# Case does not matter here. One-letter units are in _SYMBOLS, where "M" is not "m".
 _SPELLINGS = {
     "°": "° deg degree degrees 度",
     "mm": "mm millimeter millimeters millimetre millimetres 毫米",
@@ -57,14 +57,14 @@ _SPELLINGS = {
 }
 _UNIT = {spelling: unit for unit, spellings in _SPELLINGS.items() for spelling in spellings.split()}
 _UNIT |= {"mph": "mi/h", "mps": "m/s", "kmh": "km/h", "kph": "km/h"}
-# "C" is coulomb and Celsius, "F" farad and Fahrenheit: nobody takes one for the other
+# "C" is coulomb and Celsius, "F" farad and Fahrenheit, which context always separates.
 _BASE = "N J W V A K C F H T L Pa Hz Wb eV mol cal Wh bar g m s Ω".split()
 _SYMBOLS = {prefix + base: prefix + base for base in _BASE for prefix in ("", *"GMkmμnp")}
 _SYMBOLS |= {"K" + base: "k" + base for base in _BASE if base.isupper() or len(base) > 1}
 _SYMBOLS |= {name: name for name in "cm dm dL cL hPa MeV GeV dB atm ppm rpm mmHg mAh lm lx Bq Gy Sv t h min".split()}
 _SYMBOLS |= {"l": "L", "ml": "mL", "°": "°"}
-# what may follow a number without a blank: "12N" and "3t" are rather variables; "12 N" is what `clean` makes of
-# "12\text{N}", too
+# These may follow a number without a blank. "12N" and "3t" are more likely variables, and ``clean`` turns
+# "12\text{N}" into "12 N".
 _ATTACHED = frozenset("m g s V W J L".split())
 _MULTIPLES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 CURRENCIES = {"$": "usd", "€": "eur", "£": "gbp", "¥": "yuan", "₹": "inr"}
@@ -81,7 +81,7 @@ TENS = {
 _FRACTIONS = (
     "half third quarter fourth fifth sixth seventh eighth ninth tenth eleventh twelfth hundredth thousandth millionth"
 ).split()
-# words that say that what stands before them is not the whole answer
+# If one of these words follows a number, the number is not the whole answer.
 _NO_UNIT = frozenset(
     "or and not to nor but plus minus times over than less more greater fewer between if then else is are was out of "
     "pi sqrt sin cos tan log ln percent halves dozen dozens score squared cubed factorial doubled halved twice fold "
@@ -96,14 +96,14 @@ _POWERS = {"square ": 2, "sq. ": 2, "sq ": 2, "cubic ": 3, "cu. ": 3, "cu ": 3, 
 
 
 def read_unit(text: str) -> tuple[str, int] | None:
-    """What stands after a number.
+    """Read the text after a number.
 
     Args:
-        text: with the blank between them, if there is one.
+        text: the text with the blank after the number, if there is one.
 
     Returns:
-        The unit in one spelling ("" for none, "?" for words that are no unit but harmless, such as "apples"), and a
-        multiple such as 1000 for "thousand"; None if this is nothing that may follow a number.
+        The unit in one spelling ("" for none, "?" for harmless words that are no unit, such as "apples"), and a
+        multiple such as 1000 for "thousand". None if the text cannot follow a number.
     """
     if re.fullmatch(r"(?:st|nd|rd|th)[ .]*", text):  # 11th
         return "?", 1
@@ -124,7 +124,7 @@ def read_unit(text: str) -> tuple[str, int] | None:
     words = text.strip("{}() ").casefold().split()
     if attached or len(words) > 3 or any(word in _NO_UNIT for word in words):
         return None
-    # a single letter is a variable, not a thing that is counted; a word may be a product: "12xyz"
+    # A single letter is a variable, and an attached word may be a product: "12xyz".
     return ("?", multiple) if all(word.isascii() and word.isalpha() and len(word) >= 3 for word in words) else None
 
 
@@ -135,7 +135,7 @@ def _may_touch(word: str) -> bool:
 
 
 def _named(text: str) -> str | None:
-    """A unit, or a product or quotient of several: "cm^2", "N \\cdot m", "m s^{-1}", "J/(kg K)", "square feet"."""
+    """Name a unit, or a product or quotient of several: "cm^2", "N \\cdot m", "m s^{-1}", "J/(kg K)", "square feet"."""
     above, *below = re.split(r"\s*/\s*|\s+per\s+", _ungrouped(text))
     if len(below) > 2:
         return None
@@ -145,7 +145,7 @@ def _named(text: str) -> str | None:
         factors = _factors(_ungrouped(part))
         if factors is None:
             return None
-        # "12 m s" is rather a product of variables, "12 N m" is none
+        # "12 m s" is probably a product of variables, "12 N m" is not.
         several = several or len(factors) > 1 and part.islower() and not _GLUE.search(part)
         for unit, power in factors:
             for name, inner in ((name, 1 if i == 0 else -1) for i, name in enumerate(unit.split("/"))):
@@ -163,7 +163,7 @@ def _ungrouped(text: str) -> str:
 
 
 def _factors(text: str) -> list[tuple[str, int]] | None:
-    """The units of a product with their powers; None if something else is in it."""
+    """Return the units of a product with their powers, or None if it holds something else."""
     factors = []
     for piece in _GLUE.split(text):
         piece, power = piece.strip(), 1
@@ -190,6 +190,6 @@ def _one(name: str) -> str | None:
 
 
 def units_agree(one: str, other: str) -> bool:
-    """Whether two readings of `read_unit` may stand for one quantity: a missing or unknown unit agrees with any."""
+    """Return whether two units of ``read_unit`` may agree. A missing or unknown unit agrees with any."""
     loose = ("", "?", "unit", "unit2", "unit3")
     return one == other or one in loose or other in loose

@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Answers of a paid or changing service, kept on disk: recorded once, replayed byte for byte without the service."""
+"""Keep the answers of a paid or changing service on disk. A replay returns the recorded bytes without the service."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ERRORS = (OSError, sqlite3.Error, diskcache.Timeout)
 
 
 class _PlainDisk(diskcache.Disk):
-    """Text and bytes inside of the database; refuses pickles, which run code of whoever made the cache."""
+    """Store bytes in the database. Refuse pickles, because loading one executes code of the cache's author."""
 
     def store(self, value, read, key=diskcache.UNKNOWN):
         if read or not isinstance(value, bytes):
@@ -44,15 +44,15 @@ class _PlainDisk(diskcache.Disk):
 
 
 class _Recorded:
-    """A recorded cache, read only: it may lie on a read-only disk or belong to somebody else."""
+    """Open a recorded cache read-only, so that it may be on a read-only disk or belong to another user."""
 
     def __init__(self, file: Path):
         wal = file.with_name(file.name + "-wal")
-        # what a recording has left in its log needs the log's index, which SQLite must be able to write
+        # A recording may have left entries in its log. To read them, SQLite must be able to write the log's index.
         mode = "mode=ro" if wal.is_file() and wal.stat().st_size else "mode=ro&immutable=1"
         self._database = sqlite3.connect(f"{file.absolute().as_uri()}?{mode}", uri=True, check_same_thread=False)
         self._lock = threading.Lock()
-        len(self)  # whether it is a cache at all
+        len(self)  # Fail now if the file is not a cache.
 
     def __len__(self) -> int:
         with self._lock:
@@ -68,22 +68,27 @@ class _Recorded:
 
 @dataclass
 class _Asking:
-    """A request on its way, and how many wait for its answer."""
+    """Hold a request under way and the number of callers that wait for its answer."""
 
     task: asyncio.Task[bytes]
     callers: int = 0
 
 
 class AnswerCache:
-    """Keeps raw answers by request, for one tool; for many processes of one machine on a local disk.
+    """Keep raw answers by request for one tool. Several processes of one machine may share a directory on a local disk.
 
-    Modes: "off" asks every time; "record" takes what is there, else asks and stores; "replay" never asks.
+    In mode ``"off"`` every request is sent. In mode ``"record"`` a known answer is returned, any other request is sent
+    and its answer stored. In mode ``"replay"`` no request is sent.
 
     Args:
-        service: address that is asked; a folder holds one service's answers. None in mode "replay": whatever it was.
+        tool: the tool's name, part of every key.
+        path: directory of the cache. Ignored in mode ``"off"``.
+        mode: ``"off"``, ``"record"`` or ``"replay"``.
+        service: URL of the service. A directory holds the answers of one service. None accepts any service.
 
     Raises:
-        ValueError: the folder cannot be opened, holds another service's answers, or is missing in mode "replay".
+        ValueError: the directory cannot be opened, holds answers of another service, or is missing in mode
+            ``"replay"``.
     """
 
     def __init__(self, tool: str, path: str | None, mode: Mode, service: str | None = None):
@@ -111,7 +116,7 @@ class AnswerCache:
             raise ValueError(f"cache: cannot open {path}: {error}") from error
         if service is not None and recorded is not None and recorded != service.encode():
             raise ValueError(
-                f"cache: {path} holds answers of {recorded.decode()}, not of {service}; use another folder"
+                f"cache: {path} holds answers of {recorded.decode()}, not of {service}; use another directory"
             )
 
     def __len__(self) -> int:
@@ -120,11 +125,12 @@ class AnswerCache:
         return len(self._cache) - (self._cache.get(f"service of {self.tool}") is not None)
 
     async def answer(self, backend: str, request: dict[str, Any], ask: Callable[[], Awaitable[bytes]]) -> bytes:
-        """The answer to a request, from disk or from `ask`.
+        """Return the answer to a request, from disk or from ``ask``.
+
+        Only what ``ask`` returns is stored, never an error that it raises.
 
         Raises:
-            ToolInfrastructureError: of kind "cache_miss" or "cache", or what `ask` raises; only what it returns is
-                stored.
+            ToolInfrastructureError: of kind ``"cache_miss"`` or ``"cache"``, or what ``ask`` raises.
         """
         if self._cache is None:
             return await ask()
@@ -137,7 +143,7 @@ class AnswerCache:
                 f"{self.tool}: this request is not in the cache {self.path}; run it once with cache_mode: record",
                 "cache_miss",
             )
-        # The rollouts of one question often ask the same: pay once, and fail together.
+        # The rollouts of one question often send the same request. It is paid for once, and all of them fail together.
         waiting = self._asking.setdefault(asyncio.get_running_loop(), {})
         asking = waiting.get(key)
         if asking is None:
@@ -148,7 +154,7 @@ class AnswerCache:
         finally:
             asking.callers -= 1
             if not asking.callers:
-                asking.task.cancel()  # nobody waits for it any more
+                asking.task.cancel()  # No caller waits for the answer any more.
             if (not asking.callers or asking.task.done()) and waiting.get(key) is asking:
                 del waiting[key]
 
@@ -157,12 +163,12 @@ class AnswerCache:
         if body is not None:
             return body
         body = await ask()
-        # Another process may have been faster: then its answer counts, for this call, too. The tag is for readers.
+        # Another process may have been faster. Its answer then counts for this call, too. The tag is for human readers.
         await self._do(self._cache.add, key, body, tag=text, retry=True)
         return await self._do(self._cache.get, key, default=body, retry=True)
 
     def key(self, backend: str, request: dict[str, Any]) -> tuple[str, str]:
-        """The request as canonical JSON, and its hash."""
+        """Return the request as canonical JSON, and its hash."""
         content = {"tool": self.tool, "backend": backend, "request": request}
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return text, hashlib.sha256(text.encode()).hexdigest()

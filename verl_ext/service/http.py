@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""HTTP for tools: one deadline over all attempts, retries where they can help, answers of bounded size."""
+"""Send HTTP requests with one deadline over all attempts, retries where they can help, and answers of bounded size."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ import tenacity
 from verl_ext.service.rate import RateLimit
 from verl_ext.tool_calls import ToolInfrastructureError
 
-RETRIED_STATUSES = frozenset({408, 425, 429})  # and all from 500 on
+RETRIED_STATUSES = frozenset({408, 425, 429})  # All statuses from 500 on are retried, too.
 KEY_STATUSES = frozenset({401, 403})
 MAX_BACKOFF_S = 8.0
-MAX_RETRY_AFTER_S = 30.0  # a server may ask for hours
+MAX_RETRY_AFTER_S = 30.0  # A server may ask for hours.
 CONNECT_TIMEOUT_S = 10.0
 DETAIL_CHARS = 200
 
 
 class _Failure(ToolInfrastructureError):
-    """A failed attempt."""
+    """Raised by one failed attempt."""
 
     def __init__(self, message: str, kind: str, *, retry: bool = True, wait_s: float | None = None):
         super().__init__(message, kind)
@@ -37,16 +37,16 @@ class _Failure(ToolInfrastructureError):
 
 
 class HttpClient:
-    """Sends requests for one tool; safe in several event loops.
+    """Send the requests of one tool. A client may serve several event loops.
 
     Args:
-        name: the tool's, for messages.
-        attempts: how often a request is sent at most.
+        name: the tool's name, for messages.
+        attempts: maximum number of times a request is sent.
         attempt_timeout_s: seconds for one attempt.
-        backoff_s: seconds before the second attempt; each further one waits twice as long, up to `MAX_BACKOFF_S`, and
-            up to as much again at random, so that workers do not come back all at once.
-        max_connections: open at a time, in each event loop.
-        secret: never part of a message, whatever the server echoes.
+        backoff_s: seconds before the second attempt. Each further wait doubles, up to ``MAX_BACKOFF_S``. A random time
+            of up to the same length is added, so that workers do not return all at once.
+        max_connections: connections open at a time, in each event loop.
+        secret: text that never appears in a message, even if the server echoes it.
     """
 
     def __init__(
@@ -75,20 +75,25 @@ class HttpClient:
         check: Callable[[bytes], Any] = lambda body: None,
         rate: RateLimit | None = None,
     ) -> bytes:
-        """Send a request until an answer is good.
+        """Send a request until an answer is accepted.
 
         Args:
-            deadline_s: seconds for everything: attempts and the waits between.
-            max_bytes: the answer is not read any further.
-            check: raises ValueError for a body that is no answer; it is asked for again then.
-            rate: every attempt takes a turn of it.
+            method: the HTTP method.
+            url: the URL.
+            deadline_s: seconds for all attempts and the waits between them.
+            max_bytes: size limit of the answer. A larger answer is an error.
+            json: body of the request.
+            headers: additional headers.
+            check: raises ValueError for a body that is not a valid answer. The request is then sent again.
+            rate: limit from which every attempt takes a turn.
 
         Returns:
             The answer's body.
 
         Raises:
-            ToolInfrastructureError: of kind "connect", "disconnect", "timeout" (one attempt), "deadline", "garbage",
-                "size", "key" (the server refused it), "rate_limit" or "http_<status>".
+            ToolInfrastructureError: of kind ``"connect"``, ``"disconnect"``, ``"timeout"`` (one attempt),
+                ``"deadline"``, ``"garbage"``, ``"size"``, ``"key"`` (the server refused it), ``"rate_limit"`` or
+                ``"http_<status>"``.
         """
         last: _Failure | None = None
         end = time.monotonic() + deadline_s
@@ -105,7 +110,7 @@ class HttpClient:
 
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception(lambda error: isinstance(error, _Failure) and error.retry),
-            # no use to wait for an attempt that would come after the deadline
+            # An attempt that would start after the deadline is not worth waiting for.
             stop=tenacity.stop_after_attempt(self.attempts) | tenacity.stop_before_delay(deadline_s),
             wait=self._wait,
             reraise=True,
@@ -140,7 +145,7 @@ class HttpClient:
             raise _Failure(f"{self.name}: no answer within {self.attempt_timeout_s:g} s", "timeout") from None
         except httpx.TransportError as error:
             kind = "connect" if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout) else "disconnect"
-            # only the type: httpx quotes headers in some of its messages
+            # Name only the type, because httpx quotes headers in some of its messages.
             raise _Failure(f"{self.name}: {type(error).__name__} from {_host(url)}", kind) from None
         except (httpx.InvalidURL, httpx.DecodingError, httpx.TooManyRedirects, UnicodeError) as error:
             raise _Failure(f"{self.name}: {type(error).__name__} from {_host(url)}", "garbage", retry=False) from None
@@ -180,28 +185,34 @@ class HttpClient:
         loop = asyncio.get_running_loop()
         if loop not in self._clients:
             for other in [other for other in self._clients if other.is_closed()]:
-                del self._clients[other]  # its connections hold on to the loop, so it would never go by itself
+                # Its connections keep the loop alive, so the entry would never disappear by itself.
+                del self._clients[other]
             self._clients[loop] = httpx.AsyncClient(
                 verify=_ssl_context(),
                 timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_S),
                 limits=httpx.Limits(max_connections=self.max_connections),
-                headers={"Accept-Encoding": "identity"},  # what unpacks to more than its size is no limit of size
-                follow_redirects=False,  # a redirect could carry the key to another server
+                # A compressed body could exceed the size limit after it is unpacked.
+                headers={"Accept-Encoding": "identity"},
+                follow_redirects=False,  # A redirect could carry the key to another server.
             )
         return self._clients[loop]
 
 
 @functools.cache
 def _ssl_context() -> ssl.SSLContext:
-    """One for all clients: reading the certificates takes a while."""
+    """Share one context between all clients, because reading the certificates is slow."""
     return httpx.create_ssl_context()
 
 
 def api_key(option: str, name: str) -> str | None:
-    """An API key from the environment, None if there is none.
+    """Return an API key from the environment, or None if the variable is empty.
+
+    Args:
+        option: name of the option, for messages.
+        name: name of the environment variable.
 
     Raises:
-        ValueError: it cannot be sent in a header; the message does not hold it.
+        ValueError: a header cannot carry the key. The message does not contain it.
     """
     key = os.environ.get(name, "").strip()
     if not key.isascii() or not key.isprintable() or " " in key:
@@ -218,7 +229,7 @@ def _host(url: str) -> str:
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:
-    """Seconds that the server asks to wait, capped."""
+    """Return the seconds that the server asks to wait, capped at ``MAX_RETRY_AFTER_S``."""
     value = headers.get("retry-after", "").strip()
     try:
         seconds = float(value) if value.replace(".", "", 1).isdigit() else _until(value)

@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""One deadline and concurrency mechanism for all tools."""
+"""Bound the concurrency and the duration of calls."""
 
 from __future__ import annotations
 
@@ -14,23 +14,27 @@ from verl_ext.tool_calls import ToolInfrastructureError
 
 
 class Gate:
-    """Lets `max_concurrency` calls of this process in at a time, and gives each `timeout_s` seconds from then on.
+    """Admit at most ``max_concurrency`` calls of this process at a time and give each ``timeout_s`` seconds.
 
-    The wait before does not count against the call, but it ends too, after `queue_timeout_s`: a backend that hangs
-    must not hold up a batch for ever. Both end in `ToolInfrastructureError`: neither is the model's fault.
+    Time in the queue does not count against ``timeout_s``. The queue has its own limit of ``queue_timeout_s`` seconds,
+    because a backend that hangs must not block a batch for ever. Exceeding either limit is an infrastructure failure.
     """
 
     def __init__(self, name: str, *, max_concurrency: int, timeout_s: float, queue_timeout_s: float):
         self.name = name
         self.max_concurrency, self.timeout_s, self.queue_timeout_s = max_concurrency, timeout_s, queue_timeout_s
-        # a semaphore belongs to one event loop; a tool may serve several, one after the other
+        # A semaphore belongs to one event loop, but a tool may serve several loops one after the other.
         self._semaphores: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
     async def run(self, work: Callable[[], Awaitable[Any]], on_start: Callable[[float], None] | None = None) -> Any:
-        """Await `work()` within the limits; `on_start` is told how many seconds it had to wait.
+        """Await ``work()`` within the limits.
+
+        Args:
+            work: starts the work.
+            on_start: receives the seconds that the call spent in the queue.
 
         Raises:
-            ToolInfrastructureError: of kind "queue" or "deadline".
+            ToolInfrastructureError: of kind ``"queue"`` or ``"deadline"``.
         """
         semaphore = self._semaphores.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(self.max_concurrency))
         queued = time.monotonic()

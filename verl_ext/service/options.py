@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Options that the search tools share, and the checks that need more than one of them."""
+"""Define the options that tools and services share, and check them."""
 
 from __future__ import annotations
 
@@ -15,21 +15,24 @@ from verl_ext.service.rate import RateLimit
 
 
 class Options(pydantic.BaseModel):
-    """Options that every tool has. Subclasses add theirs; a wrong name or value stops the run before it starts."""
+    """Define the options of every tool.
+
+    A subclass adds its own. A wrong name or value stops the run before it starts.
+    """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
 
     timeout_s: float = pydantic.Field(60.0, gt=0, allow_inf_nan=False)
-    """Seconds for one call. A call that takes longer is a failure of ours, not the model's."""
+    """Seconds for one call. A call that takes longer is an infrastructure failure."""
     max_concurrency: int = pydantic.Field(32, ge=1)
-    """Calls that run side by side in one agent-loop worker."""
+    """Calls that run concurrently in one agent-loop worker."""
     queue_timeout_s: float = pydantic.Field(600.0, gt=0, allow_inf_nan=False)
-    """Seconds a call may wait for its turn."""
+    """Seconds that a call may wait for its turn."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One line of `python -m tools check`."""
+    """Hold one line of ``python -m tools check``."""
 
     what: str
     ready: bool
@@ -37,61 +40,64 @@ class Check:
 
 
 class SearchOptions(Options):
-    """Options of a tool that asks a server."""
+    """Define the options of a tool that sends requests to a server."""
 
     timeout_s: float = pydantic.Field(30.0, gt=0, allow_inf_nan=False)
-    """Seconds for one call: the wait for the rate limit, all attempts and the waits between them."""
+    """Seconds for one call, including the wait for the rate limit, all attempts and the waits between them."""
     attempts: int = pydantic.Field(3, ge=1, le=20)
-    """How often a request is sent at most, when the server cannot be reached, is busy or answers nonsense."""
+    """Maximum number of attempts. A lost connection, a busy server or an invalid answer causes another one."""
     attempt_timeout_s: float = pydantic.Field(15.0, gt=0, allow_inf_nan=False)
     """Seconds for one attempt."""
     backoff_s: float = pydantic.Field(0.5, ge=0, le=60)
-    """Seconds before the second attempt (and up to as much again at random); doubles from attempt to attempt."""
+    """Seconds before the second attempt. A random time of up to the same length is added. Each further wait doubles."""
     max_response_bytes: int = pydantic.Field(8_388_608, ge=1024)
-    """A larger answer is a failure."""
+    """Size limit of an answer. A larger answer is an infrastructure failure."""
     requests_per_minute: int | None = pydantic.Field(None, ge=1)
-    """Requests in any 60 s, over all workers of this machine. None: no limit. Needs `rate_limit_path`."""
+    """Requests in any 60 s, over all workers of this machine. None sets no limit. Needs ``rate_limit_path``."""
     rate_limit_path: str | None = pydantic.Field(None, min_length=1)
-    """File on a local disk through which the workers share the limit; it is created. Each tool has a limit of its own
-    in it."""
+    """File on a local disk through which the workers share the limit. It is created if it is missing. Each tool has its
+    own limit in the file."""
     cache: str | None = pydantic.Field(None, min_length=1)
-    """Folder on a local disk of recorded answers."""
+    """Directory of recorded answers, on a local disk."""
     cache_mode: Mode = "off"
-    """"record": take an answer from `cache`, else ask and store it. "replay": never ask; what is missing is a failure
-    of ours."""
+    """In mode ``"record"`` a known answer comes from ``cache``, any other request is sent and its answer stored. In
+    mode ``"replay"`` no request is sent, and a missing answer is an infrastructure failure."""
 
     @pydantic.field_validator("cache_mode", mode="before")
     @classmethod
     def _yaml_off(cls, value):
-        return "off" if value is False else value  # what YAML reads an unquoted off as
+        return "off" if value is False else value  # YAML reads an unquoted off as False.
 
     @pydantic.model_validator(mode="after")
     def _consistent(self):
         if (self.requests_per_minute is None) != (self.rate_limit_path is None):
             raise ValueError("requests_per_minute and rate_limit_path must be given together")
         if (self.cache is None) != (self.cache_mode == "off"):
-            raise ValueError("cache (a folder) and cache_mode (record or replay) must be given together")
+            raise ValueError("cache (a directory) and cache_mode (record or replay) must be given together")
         return self
 
     @property
     def asks(self) -> bool:
-        """Whether a server may be asked."""
+        """Return True if requests may be sent."""
         return self.cache_mode != "replay"
 
     @property
     def budget_s(self) -> float:
-        """A little less than `timeout_s`: what runs out of it can still say why."""
+        """Return slightly less than ``timeout_s``, so that an error inside the budget can still name its reason."""
         return 0.95 * self.timeout_s
 
     def make_cache(self, tool: str, service: str | None = None) -> AnswerCache:
+        """Open the cache that the options describe."""
         return AnswerCache(tool, self.cache, self.cache_mode, service)
 
     def make_rate_limit(self, tool: str) -> RateLimit | None:
+        """Open the rate limit that the options describe, or return None if there is none."""
         if self.requests_per_minute is None or not self.asks:
             return None
         return RateLimit(tool, self.rate_limit_path, self.requests_per_minute)
 
     def make_client(self, tool: str, secret: str | None) -> HttpClient:
+        """Create the HTTP client that the options describe."""
         return HttpClient(
             tool,
             attempts=self.attempts,
@@ -103,7 +109,7 @@ class SearchOptions(Options):
 
 
 def check_cache(cache: AnswerCache) -> list[Check]:
-    """What `python -m tools check` says of a cache."""
+    """Return the lines of ``python -m tools check`` about a cache."""
     if cache.mode == "off":
         return []
     entries = len(cache)
@@ -113,10 +119,10 @@ def check_cache(cache: AnswerCache) -> list[Check]:
 
 
 def address(value: str) -> str:
-    """Check the address of an API.
+    """Check the URL of an API and return it without a trailing slash.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the value is not an HTTP URL.
     """
     if not value.startswith(("http://", "https://")) or any(c.isspace() for c in value):
         raise ValueError("must be an address that starts with http:// or https://")
@@ -137,7 +143,7 @@ def parse_options(tool: str, model: type[Options], values: dict[str, Any]) -> Op
             option, rule = ".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, ")
             if item["type"] == "extra_forbidden":
                 lines.append(f"unknown option {option}; known: {', '.join(model.model_fields)}")
-            elif not option:  # a rule about several options, which names them
+            elif not option:  # The rule concerns several options and names them.
                 lines.append(rule)
             else:
                 lines.append(f"{option}: {rule} (got {item['input']!r:.100})")

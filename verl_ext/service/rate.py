@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""A rate limit that all processes of one machine share through a file."""
+"""Share a rate limit between all processes of one machine through a file."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from pyrate_limiter import Rate, RateItem, SQLiteBucket
 
 from verl_ext.tool_calls import ToolInfrastructureError
 
-MARGIN_S = 0.005  # clocks are read in milliseconds
+MARGIN_S = 0.005  # Clocks are read in milliseconds.
 
 
 class RateLimit:
-    """Lets at most `requests` through in any `period_s` seconds, over all processes that name the same tool and file.
+    """Admit at most ``requests`` in any ``period_s`` seconds, over all processes that use the same tool name and file.
 
-    The file must be on a local disk: SQLite's journal does not work over a network.
+    The file must be on a local disk, because SQLite's journal does not work over a network.
 
     Raises:
         ValueError: the file cannot be opened.
@@ -31,7 +31,7 @@ class RateLimit:
     def __init__(self, name: str, path: str, requests: int, period_s: float = 60.0):
         self.name, self.requests, self.period_s = name, requests, period_s
         file = Path(path).expanduser()
-        table = f"requests_{hashlib.sha256(name.encode()).hexdigest()[:16]}"  # two tools may name one file
+        table = f"requests_{hashlib.sha256(name.encode()).hexdigest()[:16]}"  # Two tools may use one file.
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             self._bucket = SQLiteBucket.init_from_file(
@@ -39,7 +39,7 @@ class RateLimit:
             )
         except (OSError, sqlite3.Error) as error:
             raise ValueError(f"rate_limit_path: cannot open {path}: {error}") from error
-        self._lock = threading.Lock()  # the file lock is between processes, this one between threads
+        self._lock = threading.Lock()  # The file lock works between processes, this lock between threads.
         self._queues: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
     async def acquire(self, deadline_s: float) -> float:
@@ -49,10 +49,11 @@ class RateLimit:
             Seconds waited.
 
         Raises:
-            ToolInfrastructureError: of kind "rate_limit", when there is none within `deadline_s` seconds; said as soon
-                as it is clear.
+            ToolInfrastructureError: of kind ``"rate_limit"`` if there is no turn within ``deadline_s`` seconds. It is
+                raised as soon as that is certain.
         """
-        # One caller at a time asks the file, the others queue behind it: in order, and without a thread each.
+        # Only one caller at a time reads the file, and the others queue behind it. They keep their order and need no
+        # threads.
         queue = self._queues.setdefault(asyncio.get_running_loop(), asyncio.Lock())
         started = time.monotonic()
         try:
@@ -74,8 +75,8 @@ class RateLimit:
         return ToolInfrastructureError(f"{self.name}: no turn within {deadline_s:.3g} s at {allowed}", "rate_limit")
 
     def _try(self) -> float:
-        """Take a turn: 0.0, or the seconds until it makes sense to ask again."""
-        # The bucket alone, without the library's Limiter, which sleeps in threads and keeps one to clean up.
+        """Take a turn. Return 0.0, or the seconds until the next attempt can succeed."""
+        # The library's Limiter is not used, because it sleeps in threads and leaves one of them running.
         bucket = self._bucket
         with self._lock, bucket.lock:
             item = RateItem("request", bucket.now())

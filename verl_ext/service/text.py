@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Text from outside for the model: without control tokens, and cut to a number of tokens."""
+"""Prepare text from outside for the model: remove control tokens and cut to a number of tokens."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import re
 from functools import cached_property
 
 CUT_MARK = "..."
-WORD_SEARCH_CHARS = 40  # a cut moves back to a blank this near, else it goes through the word (there may be no blanks)
+WORD_SEARCH_CHARS = 40  # A cut moves back to a blank within this distance. Without such a blank it splits the word.
 
-# Control characters but for newline and tab, and those that reverse the writing direction.
+# Control characters except newline and tab, and characters that reverse the writing direction.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffc]")
-_SURROGATE = re.compile(r"[\ud800-\udfff]")  # JSON may hold halves of characters, which no tokenizer takes
-# Names that some chat template or processor gives a meaning as `<name>`, `</name>` or `<name/>`. The media ones count:
-# a placeholder too many and the images no longer fit the text.
+_SURROGATE = re.compile(r"[\ud800-\udfff]")  # JSON may hold halves of surrogate pairs, which no tokenizer accepts.
+# Chat templates or processors give these names a meaning as `<name>`, `</name>` or `<name/>`. Media names count,
+# because an additional placeholder would no longer fit the images.
 _NAMES = (
     "tool_call|tool_response|tools?|think|thinking|answer|image|video|audio|img|vision|pad|unk|bos|eos|s|mask|"
     "start_of_turn|end_of_turn|start_of_image|end_of_image|image_soft_token|system|user|assistant|function_call"
@@ -26,34 +26,35 @@ _INST = re.compile(r"\[(?=/?(?:INST|IMG|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_RESUL
 
 
 def neutralise(text: str) -> str:
-    """Text that a tokenizer or processor reads as text alone.
+    """Return text that a tokenizer or processor reads as plain text.
 
-    Control characters go, and every chat-template token such as `<|im_start|>`, `<tool_response>` or `<image>` gets a
-    blank after its first character, which leaves it readable. Applying it twice changes nothing more.
+    Control characters are removed. Every chat-template token such as ``<|im_start|>``, ``<tool_response>`` or
+    ``<image>`` receives a blank after its first character, so that it stays readable. A second application changes
+    nothing.
     """
     text = _SURROGATE.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
-    text = _CONTROL.sub("", text)  # first: what it takes out could stand inside of a token
+    text = _CONTROL.sub("", text)  # This comes first, because a control character could stand inside a token.
     text = _TAG.sub("< ", text)
     text = _BAR_CLOSE.sub(" >", _BAR_OPEN.sub("< ", text))
     return _INST.sub("[ ", text)
 
 
 def compact(text: str) -> str:
-    """Runs of blanks become one blank, runs of newlines one newline."""
+    """Replace a run of blanks by one blank and a run of newlines by one newline."""
     return re.sub(r"\s*\n\s*", "\n", re.sub(r"[^\S\n]+", " ", text)).strip()
 
 
 def one_line(text: str) -> str:
-    """Runs of white space become one blank."""
+    """Replace each run of white space by one blank."""
     return " ".join(text.split())
 
 
 class Tokens:
-    """Counts and cuts by tokens.
+    """Count and cut text by tokens.
 
     Args:
-        tokenizer: path of a Hugging Face tokenizer, loaded at the first use. None: a rough count, 4 ASCII characters
-            a token and 1 other character a token, which for Qwen's tokenizer is too high rather than too low on prose.
+        tokenizer: path of a Hugging Face tokenizer, loaded at the first use. None uses an estimate: 4 ASCII characters
+            or 1 other character make a token. For prose and Qwen's tokenizer the estimate tends to be too high.
     """
 
     def __init__(self, tokenizer: str | None = None):
@@ -69,31 +70,34 @@ class Tokens:
         """Load the tokenizer now.
 
         Raises:
-            ValueError: there is none at that path.
+            ValueError: the tokenizer cannot be loaded.
         """
         if self.path is None:
             return
         try:
             self._tokenizer  # noqa: B018  loads it
-        except Exception as error:  # whatever transformers raises
+        except Exception as error:  # transformers raises many kinds of errors.
             raise ValueError(f"tokenizer: cannot be loaded from {self.path} ({type(error).__name__})") from error
 
     def count(self, text: str) -> int:
-        """Tokens of a text."""
+        """Return the number of tokens of a text."""
         if self.path is not None:
             return len(self._tokenizer.encode(text, add_special_tokens=False))
         ascii_chars = sum(map(str.isascii, text)) if not text.isascii() else len(text)
         return -(-ascii_chars // 4) + len(text) - ascii_chars
 
     def cut(self, text: str, budget: int) -> tuple[str, bool]:
-        """The longest start of `text` within `budget` tokens, at a word's end and marked with `CUT_MARK`.
+        """Return the longest prefix of ``text`` within ``budget`` tokens.
+
+        The cut is at a word's end and marked with ``CUT_MARK``.
 
         Returns:
             The text, and whether it was cut.
         """
         if self.count(text) <= budget:
             return text, False
-        low, high = 0, len(text)  # tokens grow with the length, but for a token or two at the end: halve, then step
+        # Tokens grow with the length, except for one or two at the end. Bisect first, then step back.
+        low, high = 0, len(text)
         while low < high:
             middle = (low + high + 1) // 2
             low, high = (middle, high) if self.count(_cut_at(text, middle)) <= budget else (low, middle - 1)
@@ -102,7 +106,7 @@ class Tokens:
         return (_cut_at(text, low), True) if budget > 0 else ("", True)
 
     def cut_fairly(self, texts: list[str], budget: int) -> tuple[list[str], bool]:
-        """Cut several texts to a common budget: short ones stay whole, the others share what is left evenly.
+        """Cut several texts to a common budget. Short texts stay whole, the others share the rest evenly.
 
         Returns:
             The texts, and whether any was cut.

@@ -61,7 +61,9 @@ def test_pyvision_sends_free_forms_to_the_judge(prepared, table):
     assert json.loads(cat["extra_info"]["scoring"]) == {"type": "judge"}
     for row, judged in ((cat, True), (number, False)):
         assert needs_judge(row["data_source"], row["extra_info"]["answer"], row["extra_info"]) == judged
-    assert scoring_of("math", "Q?", "x = 4") == {} and scoring_of("chart", "Q?", "x = 4") == {"type": "judge"}
+    assert scoring_of("math", "Q?", "x = 4") == {"type": "math"} and scoring_of("chart", "Q?", "x = 4") == {
+        "type": "judge"
+    }
     assert scoring_of("chart", "Q?", "B") == {"type": "choice"}
 
 

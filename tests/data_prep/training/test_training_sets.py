@@ -65,7 +65,7 @@ def test_deepeyes_takes_the_question_and_not_the_prompt(prepared, table):
     assert all("image_zoom_in_tool" not in turn["content"] for turn in open_["prompt"])
     assert user(open_).startswith("<image>\nWhat colour is the\nhat?")
     assert loads(choice, "scoring") == {"type": "choice", "options": ["a cup", "a hat"]}
-    assert "letter of the right option" in user(choice) and loads(open_, "scoring") == {}
+    assert "letter of the right option" in user(choice) and loads(open_, "scoring") == {"type": "judge"}
     assert loads(open_, "meta") == {"env_name": "visual_toolbox_v2", "data_source": "vstar"}
     assert dropped(prepared / "deepeyes", "visual_search") == {
         "corrupt image": 1, "image side under 28 px": 1, "no question": 1,
@@ -93,10 +93,9 @@ def test_visualprobe(prepared):
 
 def test_fvqa(prepared, table, training_root, prepare, tmp_path):
     named, bare = table(prepared / "fvqa/train.parquet")
-    assert (
-        loads(named, "scoring") == {"aliases": ["Gustave Eiffel", "G. Eiffel"]}
-        and not loads(bare, "scoring")["aliases"]
-    )
+    judged = {"type": "judge", "fallback": "f1"}
+    assert loads(named, "scoring") == {**judged, "aliases": ["Gustave Eiffel", "G. Eiffel"]}
+    assert loads(bare, "scoring") == {**judged, "aliases": []}
     assert user(named).startswith("<image>\nWho built") and loads(named, "meta")["category"] == "search_required"
     assert (
         dropped(prepared / "fvqa") == {"duplicate id": 1} and "tavily-search" in named["extra_info"]["tool_selection"]
@@ -158,7 +157,7 @@ def test_math_vr_never_shows_the_solution(prepared, table):
     widths = [[Image.open(io.BytesIO(image["bytes"])).width for image in row["images"]] for row in rows]
     assert widths == [[48], [48], [56, 48], [], []]
     assert user(rows[2]).startswith("Write <image>, then <image>, as in [image 1].") and "2 answers" in user(rows[2])
-    assert [loads(row, "scoring").get("type") for row in rows] == [None, "choice", None, "number", "number"]
+    assert [loads(row, "scoring").get("type") for row in rows] == ["judge", "choice", "judge", "number", "number"]
     assert dropped(prepared / "math_vr_train") == {
         "images that neither question nor solution names": 1,
         "missing image": 1,

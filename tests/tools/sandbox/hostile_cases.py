@@ -114,8 +114,8 @@ WRITING = [
          "    if time.monotonic() > until: break\n"
          "    if not top.startswith(('/tmp', '/work')):\n        try:\n            open(top + '/hostile', 'w')\n"
          "            print('ESCAPED', top)\n        except OSError: pass\nprint('end')", "end"),
-    refused("changing Python and the zygote", "open, '/opt/axpo/wire.py', 'a'", "open, os.__file__, 'a'",
-            "os.unlink, os.__file__", "os.chmod, '/opt/axpo', 0o777", "os.rename, '/opt/axpo', '/tmp/hostile'",
+    refused("changing Python and the zygote", "open, '/opt/sandbox/wire.py', 'a'", "open, os.__file__, 'a'",
+            "os.unlink, os.__file__", "os.chmod, '/opt/sandbox', 0o777", "os.rename, '/opt/sandbox', '/tmp/hostile'",
             rests_on="jail", walls=(WRITES,), says="EROFS"),
     refused("kernel settings", "open, '/proc/sys/kernel/core_pattern', 'w'", "open, '/proc/sysrq-trigger', 'w'",
             "open, '/sys/fs/cgroup/cgroup.procs', 'w'", "open, '/proc/self/oom_score_adj', 'w'",

@@ -76,7 +76,7 @@ TAMPERING = [
     limited("stdout closed", "sys.stdout.close()\nos.close(1)", ""),
     limited("sys.modules cleared", "sys.modules.clear()", "", None),
     limited("modules of the interpreter changed",
-            "import interpreter\ninterpreter.Notebook.run = interpreter.wire = interpreter.os = None", ENDED),
+            "import interpreter\ninterpreter.CellRunner.run = interpreter.wire = interpreter.os = None", ENDED),
     limited("answers swallowed", "import wire\nwire.send = lambda *args: None", HUNG),
     limited("all files closed", "os.closerange(0, 200)", ENDED),
     limited("traces and audit hooks", "sys.settrace(lambda *a: 1 / 0)\nsys.addaudithook(lambda *a: 1 / 0)", "", None),
@@ -181,7 +181,7 @@ SYSTEM_CALLS = [
         f"libc.{call} os.open(os.__file__, os.O_RDONLY), ctypes.c_ulong({high} | 1024), {kind}"
         for call in ("fcntl,", f"syscall, {FCNTL},") for high in (0, 1 << 32) for kind in (0, 1, 2)), walls=(SHARED,)),
     refused("locks of files that others use", "__import__('fcntl').flock, os.open(os.__file__, os.O_RDONLY), 6",
-            "__import__('fcntl').flock, os.open('/opt/axpo/walls.py', os.O_RDONLY), 5",
+            "__import__('fcntl').flock, os.open('/opt/sandbox/walls.py', os.O_RDONLY), 5",
             "libc.fcntl, os.open(os.__file__, os.O_RDONLY), 37, struct.pack('hhqqi4x', 0, 0, 0, 0, 0)",
             walls=(SHARED,)),
     refused("news of what the host opens", "libc.inotify_init", "libc.inotify_init1, 0",

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tables of cases, and how a row is scored in these tests."""
 
+import asyncio
 import json
 
 from tests.verl_ext.reward_score import (
@@ -14,6 +15,7 @@ from tests.verl_ext.reward_score import (
     cases_training,
 )
 from verl_ext.reward_score import get_scorer
+from verl_ext.reward_score.reward import compute_score
 
 RULES = {"fallback": "rules"}
 TABLE = [
@@ -37,7 +39,12 @@ def score(dataset, solution, truth, details=None, *, scorer=None, question="What
     extra = {"question": question}
     if details:
         extra["scoring"] = json.dumps(details)
-    return (scorer or get_scorer(RULES)).score_sync(f"axpo/{dataset}", solution, truth, extra)
+    return asyncio.run((scorer or get_scorer(RULES)).score(f"axpo/{dataset}", solution, truth, extra))
+
+
+def reward(*args, **kwargs):
+    """Await ``compute_score``."""
+    return asyncio.run(compute_score(*args, **kwargs))
 
 
 def right(dataset, text, truth, details=None):

@@ -14,7 +14,7 @@ from tests.tools.api_server import ApiServer, Reply
 from tests.verl_ext.reward_score.support import said, score
 from verl_ext.reward_score import JudgeError, RowError, Scorer, get_scorer
 from verl_ext.reward_score.judge import JudgeOptions, messages, read_options, read_verdict
-from verl_ext.reward_score.reward import compute_score, score_sync
+from verl_ext.reward_score.reward import compute_score
 from verl_ext.tool_calls import ToolInfrastructureError
 
 KEY = "sk-geheim-1234567890"
@@ -106,6 +106,15 @@ def test_parts_are_judged_by_the_whole_message():
     contents = [json.loads(json.loads(body)["messages"][1]["content"]) for _, _, body in server.requests]
     assert contents[0]["candidate"] == text
     assert contents[1]["candidate"] == "Long ago.\n\nIt is a hound"  # nothing marked, so nothing left out
+
+
+@pytest.mark.parametrize("reads, candidate", [("message", r"Look: \boxed{a hound}"), ("answer", "a hound")])
+def test_a_row_says_what_the_judge_reads(reads, candidate):
+    details = {"type": "judge", "judge_reads": reads, "question": "Which animal?"}
+    with ApiServer([YES]) as server:
+        score("my_set", said(r"Look: \boxed{a hound}"), "dog", details, scorer=scorer(server.url))
+    case = json.loads(json.loads(server.requests[0][2])["messages"][1]["content"])
+    assert case == {"question": "Which animal?", "references": ["dog"], "candidate": candidate}
 
 
 # ---------------------------------------------------------------- what is no verdict
@@ -269,14 +278,6 @@ def test_many_at_once_but_not_too_many():
     assert [result["score"] for result in results] == [1.0] * 24
     assert server.max_in_flight == 4 and len(server.requests) == 24
     assert seconds < 0.1 * 24 * 0.8
-
-
-def test_sync_inside_of_a_running_loop():
-    async def inside(url):
-        return score_sync("axpo/fvqa", said("a hound"), "dog", {}, judge={"base_url": url, "model": "m"})
-
-    with ApiServer([YES]) as server:
-        assert asyncio.run(inside(server.url))["score"] == 1.0
 
 
 # ---------------------------------------------------------------- options

@@ -17,12 +17,13 @@ RULES = {"judge": {"fallback": "rules"}}
 JUDGE = {"judge": {"base_url": "http://127.0.0.1:1/v1", "model": "m"}}
 
 
-def problems(tmp_path, rows, kwargs=None, path=REWARD, option="train_files"):
+def problems(tmp_path, rows, kwargs=None, path=REWARD, option="train_files", more=()):
     file = tmp_path / "rows.parquet"
     pq.write_table(pa.Table.from_pylist(rows), file)
     config = {
         "reward": {"custom_reward_function": {"path": path, "name": "compute_score", "reward_kwargs": kwargs}},
         "data": {"train_files": None, "val_files": None, option: [str(file)]},
+        **dict(more),
     }
     return list(scoring_problems(OmegaConf.create(config), [(option, file)]))
 
@@ -89,3 +90,20 @@ def test_the_trainer_yaml_holds_the_defaults():
 
     kwargs = OmegaConf.to_container(OmegaConf.load(TRAINER).reward.custom_reward_function.reward_kwargs)
     assert kwargs["thinking"] == "auto" and read_options(kwargs["judge"]) == JudgeOptions()
+
+
+def test_a_new_data_set(tmp_path):
+    rows = [row("my_set", "12", type="number", decimals=1), row("my_set", "A", type="choice")]
+    assert problems(tmp_path, rows) == []
+    (message,) = problems(tmp_path, [*rows, row("my_set", "12", decimals=1)])
+    assert "'axpo/my_set' and no type in extra_info.scoring" in message and "prepare the data again" in message
+    (message,) = problems(tmp_path, [*rows, row("my_set", "12", type="numbre")])
+    assert message.startswith("data.train_files: rows.parquet: axpo/my_set: extra_info['scoring']: type: ")
+    (message,) = problems(tmp_path, [row("my_set", type="judge")])
+    assert "(axpo/my_set) need a judge" in message
+
+
+def test_the_threshold_of_a_new_data_set(tmp_path):
+    axpo = {"algorithm": {"adv_estimator": "axpo"}, "axpo": {"correct_threshold": 2.0}}
+    (message,) = problems(tmp_path, [row("my_set", type="exact")], more=axpo)
+    assert message.startswith("axpo.correct_threshold must be above 0 and at most 1, got 2.0")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.verl_ext.reward_score.support import TABLE, right, said, score
-from verl_ext.reward_score import DEFAULT_TYPES, RowError, extract
+from verl_ext.reward_score import DEFAULTS, RowError, extract
 from verl_ext.reward_score.choice import LETTERS
 
 CASES = st.sampled_from(TABLE)
@@ -140,7 +140,7 @@ def test_units_and_spellings_of_a_number(number, unit):
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.sampled_from(sorted(DEFAULT_TYPES)), st.one_of(st.text(max_size=60), WORDS), st.one_of(st.text(), WORDS))
+@given(st.sampled_from(sorted(DEFAULTS)), st.one_of(st.text(max_size=60), WORDS), st.one_of(st.text(), WORDS))
 def test_no_text_is_an_error(dataset, text, truth):
     for solution in (text, said(text), said(f"<answer>{text}</answer>"), said(f"\\boxed{{{text}}}")):
         if not truth.strip():

@@ -10,9 +10,9 @@ import pytest
 from omegaconf import OmegaConf
 from verl.utils.reward_score import default_compute_score
 
+from tests.verl_ext.reward_score.support import reward as compute_score
 from verl_ext.reward_score import reward
 from verl_ext.reward_score.reward import final_answer
-from verl_ext.reward_score.reward import score_sync as compute_score
 
 CALL = 'look closer</think>\n\n<tool_call>\n{"name": "image_zoom_in", "arguments": {}}\n</tool_call>'
 

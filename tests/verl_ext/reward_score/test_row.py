@@ -8,8 +8,8 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from verl_ext.reward_score import DEFAULT_TYPES, RowError, needs_judge, token_f1
-from verl_ext.reward_score.reward import score_sync
+from tests.verl_ext.reward_score.support import reward
+from verl_ext.reward_score import DEFAULTS, RowError, needs_judge, token_f1
 from verl_ext.reward_score.row import read_row
 
 
@@ -24,6 +24,11 @@ from verl_ext.reward_score.row import read_row
         ('{"options": [1]}', "options.0: "),
         ('{"tolerance": -1}', "tolerance: "),
         ('{"tolerance": NaN}', "tolerance: "),
+        ('{"decimals": -1}', "decimals: "),
+        ('{"ordered": "perhaps"}', "ordered: "),
+        ('{"fallback": "judge"}', "fallback: "),
+        ('{"judge_reads": "image"}', "judge_reads: "),
+        ('{"image_for_judge": null}', "image_for_judge: "),
         (7, "JSON object"),
     ],
 )
@@ -48,7 +53,7 @@ def test_no_truth(source, truth):
         needs_judge(source, truth, {})
     for answer in ("None", "nan", "True", ""):
         with pytest.raises(RowError):
-            score_sync(source, f"<answer>{answer}</answer>", truth, {}, judge={"fallback": "rules"})
+            reward(source, f"<answer>{answer}</answer>", truth, {}, judge={"fallback": "rules"})
 
 
 @pytest.mark.parametrize(
@@ -57,10 +62,10 @@ def test_no_truth(source, truth):
 def test_a_truth(truth, text):
     assert read_row("axpo/virl39k", truth, {}).truth == text
     for source in ("axpo/virl39k", "axpo/embedded_number"):
-        assert score_sync(source, f"<answer>{text}</answer>", truth, {})["score"] == 1.0
+        assert reward(source, f"<answer>{text}</answer>", truth, {})["score"] == 1.0
 
 
-@pytest.mark.parametrize("source", ["axpo/embedded_colour", "axpo/unknown", "vstar", "openai/gsm8k", "axpo/", ""])
+@pytest.mark.parametrize("source", ["axpo/unknown", "vstar", "openai/gsm8k", "axpo/", ""])
 def test_other_sources(source):
     assert read_row(source, "A", {}) is None and not needs_judge(source, "A", {})
 
@@ -92,6 +97,7 @@ def test_other_sources(source):
         ("math_vr", "12", {}, "judge"),
         ("math_vr", "12", {"type": "math"}, "math"),
         ("vstar", "A", {"type": "judge"}, "judge"),
+        ("embedded_colour", "red", {}, "tag"),
     ],
 )
 def test_type(dataset, truth, details, kind):
@@ -106,7 +112,7 @@ def test_unknown_answer_type():
 
 
 def test_all_of_the_contract():
-    assert set(DEFAULT_TYPES) == set(
+    assert set(DEFAULTS) == set(
         "mathvision dynamath math_vr vstar visualprobe hrbench_4k hrbench_8k hr_mmsearch mmsearch deepeyes "
         "visualprobe_train fvqa pyvision_image virl39k geometry3k math_vr_train".split()
     )

@@ -6,8 +6,8 @@ import pytest
 from omegaconf import OmegaConf
 from transformers import AutoTokenizer
 
+from tests.verl_ext.reward_score.support import reward
 from verl_ext.cpu.env import REPO_ROOT
-from verl_ext.reward_score.reward import score_sync
 from verl_ext.reward_score.thinking import OPTION, resolve_thinking
 
 CHECKPOINT = REPO_ROOT / "run_scripts" / "tiny_model" / "checkpoint"
@@ -58,7 +58,7 @@ def test_another_reward_has_no_such_option():
 @pytest.mark.parametrize("thought", [r"Maybe \boxed{12} but wait", "So I guess the answer is 12. Wait,", "so x = 12"])
 def test_unfinished_thought_has_no_answer(thought):
     def score(solution):
-        return score_sync("axpo/mathvision", solution, "12", {}, thinking=resolved())["score"]
+        return reward("axpo/mathvision", solution, "12", {}, thinking=resolved())["score"]
 
     assert score(thought) == 0.0
     assert score(thought + r"</think>\boxed{12}") == 1.0

@@ -1,9 +1,9 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""From the text of a cell to its value, and from what it raises to a few lines.
+"""Turn the text of a cell into its value, and an exception into a few lines.
 
-Models write cells as they have seen them in notebooks and in chats. What Python would refuse there, and a notebook or a
-reader would not, is put right first: fences of Markdown, indentation of the whole cell, lines with `%` and `!`.
+Models write cells as they have seen them in notebooks and chats. Some of it is valid there but not in Python and is
+repaired first: Markdown fences, indentation of the whole cell, lines with ``%`` and ``!``.
 """
 
 from __future__ import annotations
@@ -18,35 +18,36 @@ import traceback
 
 MAX_FRAMES = 6
 NO_SHELL = 'print("shell commands are not available")'
-PACKAGES = ("numpy", "scipy", "sympy", "pandas", "PIL", "matplotlib")  # what a missing module is told to be without
+PACKAGES = ("numpy", "scipy", "sympy", "pandas", "PIL", "matplotlib")  # The message about a missing module lists these.
 
 _FENCE = re.compile(r"\s*```[\w+-]*[ \t]*$")
 _MAGIC = re.compile(r"^([ \t]*)(%%?[A-Za-z].*|!.*)$", re.MULTILINE)
 
 
 class CellTimeout(BaseException):
-    """Raised inside of a cell whose time is up; no `except Exception` holds it."""
+    """Raised inside a cell whose time is up. ``except Exception`` does not catch it."""
 
 
 def run_code(code: str, name: str, namespace: dict) -> tuple[object, bool]:
     """Run a cell.
 
     Args:
-        code: as the model wrote it.
-        name: what tracebacks call it.
+        code: the cell as the model wrote it.
+        name: the name of the cell in tracebacks.
         namespace: its global variables.
 
     Returns:
-        The value of its last line, None if that is no expression, and whether a `;` behind it asks not to print it.
+        The value of its last line (None if that is not an expression), and whether a ``;`` behind it suppresses the
+        output.
     """
     code, tree = _parse(_tidy(code), name)
-    if not isinstance(linecache.cache, dict):  # an earlier cell's doing
+    if not isinstance(linecache.cache, dict):  # An earlier cell has replaced it.
         linecache.cache = {}
     linecache.cache[name] = (len(code), None, [f"{line}\n" for line in code.split("\n")], name)
     last, quiet = None, False
     if tree.body and isinstance(tree.body[-1], ast.Expr):
         last = tree.body.pop()
-        line = code.split("\n")[last.end_lineno - 1].encode()  # columns are those of UTF-8
+        line = code.split("\n")[last.end_lineno - 1].encode()  # Columns count bytes of UTF-8.
         quiet = line[last.end_col_offset :].lstrip().startswith(b";")
     _evaluate(_compile(tree, name, "exec"), namespace)
     if last is None:
@@ -55,13 +56,13 @@ def run_code(code: str, name: str, namespace: dict) -> tuple[object, bool]:
 
 
 def _compile(source, name: str, mode: str, flags: int = 0):
-    # dont_inherit: the `from __future__` of this file is not the cell's
+    # dont_inherit keeps the `from __future__` of this file away from the cell.
     return compile(source, name, mode, flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
 
 
 def _evaluate(code, namespace: dict):
     value = eval(code, namespace)
-    if code.co_flags & inspect.CO_COROUTINE:  # it awaits something
+    if code.co_flags & inspect.CO_COROUTINE:  # The code contains an await.
         import asyncio
 
         value = asyncio.run(value)
@@ -69,8 +70,8 @@ def _evaluate(code, namespace: dict):
 
 
 def _tidy(code: str) -> str:
-    """Without fences around it and without indentation of the whole; line numbers stay."""
-    code = code.replace("\r\n", "\n").replace("\r", "\n")  # as Python itself does
+    """Remove fences around the code and indentation of the whole. Line numbers stay."""
+    code = code.replace("\r\n", "\n").replace("\r", "\n")  # Python itself does the same.
     lines = code.split("\n")
     written = [i for i, line in enumerate(lines) if line.strip()]
     if written and _FENCE.match(lines[written[0]]):
@@ -85,7 +86,7 @@ def _tidy(code: str) -> str:
 
 
 def _parse(code: str, name: str) -> tuple[str, ast.Module]:
-    """The code, changed where it holds lines that only notebooks know, and its syntax tree."""
+    """Return the code, changed where it holds lines that only notebooks accept, and its syntax tree."""
     try:
         return code, _compile(code, name, "exec", ast.PyCF_ONLY_AST)
     except SyntaxError:
@@ -96,18 +97,18 @@ def _parse(code: str, name: str) -> tuple[str, ast.Module]:
 
 
 def type_name(value) -> str:
-    """Name of its class, which a metaclass cannot change."""
+    """Return the name of a value's class, which a metaclass cannot change."""
     return type.__dict__["__name__"].__get__(type(value))
 
 
 def describe(error: BaseException, name: str) -> str:
-    """The error and the lines of the model's own code that led to it, whatever the error's class does.
+    """Return the error and the lines of the cell that led to it, whatever the error's class does.
 
-    Empty for an exit without a message.
+    The result is empty for an exit without a message.
 
     Args:
-        error: may be an object of a class of the model's.
-        name: of the cell that raised it.
+        error: the exception. Its class may be defined by the cell.
+        name: name of the cell that raised it.
     """
     try:
         return _describe(error, name)
@@ -118,12 +119,12 @@ def describe(error: BaseException, name: str) -> str:
 
 
 def _describe(error: BaseException, name: str) -> str:
-    if isinstance(error, SystemExit):  # as Python ends
+    if isinstance(error, SystemExit):  # Report what Python would at its end.
         number = 0 if error.code is None else error.code
         return str(number) if not isinstance(number, int) else f"exit status {number}" if number else ""
     kind = type_name(error)
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith("<cell ")]
-    if isinstance(error, SyntaxError) and error.filename == name and not frames:  # the cell itself is no Python
+    if isinstance(error, SyntaxError) and error.filename == name and not frames:  # The cell itself is not valid Python.
         where = f"line {error.lineno}: {(error.text or '').strip()}\n" if error.lineno else ""
         return f"{where}{kind}: {error.msg}"
     lines = [f"line {f.lineno}: {f.line}" for f in frames[-MAX_FRAMES:]]
@@ -137,7 +138,7 @@ def _message(error: BaseException) -> str:
     try:
         if isinstance(error, SyntaxError) and error.msg is None:
             return ""
-        message = str.__str__(str(error))  # not a class of the model's
+        message = str.__str__(str(error))  # The cell may define a subclass of str.
         if isinstance(error, ModuleNotFoundError) and error.name and error.name.partition(".")[0] not in sys.modules:
             message += f" (installed: {', '.join(package for package in PACKAGES if package in sys.modules)})"
         return message

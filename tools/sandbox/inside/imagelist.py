@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The conversation's images as a cell finds them: `images` and the files that `image_paths` names."""
+"""Show the images of the conversation to a cell: ``images``, and the files that ``image_paths`` names."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class ImageList(Sequence):
-    """`images[i]`: the conversation's images as the model sees them, RGB, decoded when first used."""
+    """Hold the conversation's images as the model sees them: ``images[i]``, RGB, decoded at the first use."""
 
     def __init__(self):
         self._paths: list[str] = []
-        self._folder = os.getcwd()  # a cell may go elsewhere
+        self._folder = os.getcwd()  # A cell may change the directory.
         self._open: dict[int, Image.Image] = {}
-        self._unwritten: dict[int, tuple[bytes, str]] = {}  # and why
+        self._unwritten: dict[int, tuple[bytes, str]] = {}  # The bytes, and why they were not written.
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -42,13 +42,13 @@ class ImageList(Sequence):
         return f"<{len(self)} images: {', '.join(self._paths)}>"
 
     def paths(self) -> list[str]:
-        """A copy: a cell may do with it what it likes."""
+        """Return a copy of the paths, because a cell may change the list."""
         return list(self._paths)
 
     def add(self, images: list[tuple[str, bytes]]) -> bool:
-        """Write more images (suffix, file) to the disk: all, or none and False if it is full.
+        """Write more images (suffix, file) to the disk. If the disk is full, write none and return False.
 
-        One that cannot be written for another reason, such as too many open files, is kept in memory until it can.
+        An image that cannot be written for another reason, such as too many open files, is kept in memory until it can.
         """
         for index, (data, _) in list(self._unwritten.items()):
             self._write(index, data)
@@ -65,19 +65,19 @@ class ImageList(Sequence):
         return True
 
     def problems(self) -> list[str]:
-        """One line for each image without a file."""
+        """Return one line for each image without a file."""
         return [f"image_paths[{i}] cannot be written: {why}" for i, (_, why) in self._unwritten.items()]
 
     def _write(self, index: int, data: bytes) -> bool:
-        """Whether the disk has room for it."""
+        """Write one image. Return False if the disk has no room for it."""
         path = self._paths[index]
-        _remove(path)  # what a cell has put there: a folder, a link, a pipe
+        _remove(path)  # A cell may have put a directory, a link or a pipe there.
         try:
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
             with open(file, "wb") as stream:
                 stream.write(data)
         except OSError as error:
-            _remove(path)  # no half of an image
+            _remove(path)  # Leave no partial image.
             self._unwritten[index] = (data, error.strerror)
             return error.errno not in FULL
         self._unwritten.pop(index, None)

@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Runs cells of code in one namespace, and collects what they print, return and draw."""
+"""Run cells of code in one namespace, and collect what they print, return and draw."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ CUT = "\n... (cut) ...\n"
 
 
 class _Output(io.RawIOBase):
-    """Keeps the first and the last half of `limit` bytes of each cell; the middle is dropped.
+    """Keep the first and the last half of ``limit`` bytes of each cell, and drop the middle.
 
-    The first half goes to a file in memory, where the file descriptors 1 and 2 lead, too: what C code prints comes
-    along. The last half waits in a buffer.
+    The first half goes to a file in memory. The file descriptors 1 and 2 point to that file, so it also receives what C
+    code prints. The last half waits in a buffer.
     """
 
     def __init__(self, file: int, limit: int):
@@ -38,12 +38,14 @@ class _Output(io.RawIOBase):
             os.dup2(self._file, fd)
 
     def writable(self) -> bool:
+        """Return True: ``io`` asks before it writes."""
         return True
 
     def close(self) -> None:
-        """Stay open: a cell may close or drop the stream in front of it."""
+        """Stay open, because a cell may close or drop the stream in front of it."""
 
     def write(self, data) -> int:
+        """Keep or drop data. Return the number of bytes received."""
         data = memoryview(data).cast("B")
         size = len(data)
         kept = max(0, min(size, self._half - self._taken))
@@ -51,10 +53,10 @@ class _Output(io.RawIOBase):
             self._taken += kept
             try:
                 kept = os.write(self._file, data[:kept])
-            except OSError:  # C code has filled the file
+            except OSError:  # C code has filled the file.
                 kept = 0
         if kept < size:
-            self._taken = self._half  # what comes from now on stands behind this
+            self._taken = self._half  # Later output comes after this.
             self._size += size - kept
             self._end += data[max(kept, size - self._half) :]
             if len(self._end) > 2 * self._half:
@@ -62,10 +64,13 @@ class _Output(io.RawIOBase):
         return size
 
     def take(self) -> tuple[str, int]:
-        """The text since the last time, with a mark where its middle is missing, and how many bytes are."""
+        """Return the text since the last call and the number of bytes dropped.
+
+        A mark replaces a missing middle.
+        """
         size = os.fstat(self._file).st_size
         start = os.pread(self._file, self._half, 0)
-        behind = max(len(start), size - self._half)  # of what C code has printed the end as well
+        behind = max(len(start), size - self._half)  # Keep the end of what C code has printed, too.
         end = bytes(os.pread(self._file, self._half, behind) + self._end)[-self._half :]
         dropped = size + self._size - len(start) - len(end)
         os.ftruncate(self._file, 0)
@@ -80,8 +85,8 @@ def _decoded(data: bytes) -> str:
     return data.decode("utf-8", "backslashreplace")
 
 
-class Notebook:
-    """One trajectory's variables, images and disk."""
+class CellRunner:
+    """Hold the variables, images and disk of one notebook."""
 
     def __init__(self, limits: dict, output: int):
         self._limits = limits
@@ -95,27 +100,28 @@ class Notebook:
         self._start()
 
     def _start(self) -> None:
-        """Give print, input and the conversation's images their places back, whatever the last cell has put there."""
+        """Restore print, input and the conversation's images, which the last cell may have replaced."""
         sys.stdout = sys.stderr = io.TextIOWrapper(
             self._output, encoding="utf-8", errors="backslashreplace", write_through=True
         )
-        sys.stdin = io.TextIOWrapper(io.BytesIO())  # exit() closes it
+        sys.stdin = io.TextIOWrapper(io.BytesIO())  # exit() closes the stream.
         self._module.__dict__.update(images=self._images, image_paths=self._images.paths())
 
     def num_images(self) -> int:
-        """How many images of the conversation it has."""
+        """Return the number of the conversation's images that the notebook has."""
         return len(self._images)
 
     def add_images(self, images: list[tuple[str, bytes]]) -> bool:
-        """Write the images of the conversation that are new since the last cell to the disk: all, or none and False."""
+        """Write the images that are new since the last cell to the disk. If it is full, write none and return False."""
         return self._images.add(images)
 
     def run(self, code: str, seconds: float, silent: bool = False) -> tuple[dict, list[bytes]]:
         """Run one cell.
 
         Returns:
-            `stdout`, `dropped` (bytes), `value` (repr of the last expression or None), `error` (a short traceback or
-            None), `timed_out`, `images` (label, width, height), `skipped_images`; and their RGB bytes.
+            ``stdout``, ``dropped`` (bytes), ``value`` (repr of the last expression or None), ``error`` (a short
+            traceback or None), ``timed_out``, ``images`` (label, width, height), ``skipped_images``, and the RGB bytes
+            of the images.
         """
         self._count += 1
         name = f"<cell {self._count}>"
@@ -126,7 +132,7 @@ class Notebook:
         value, drawing = None, False
         try:
             try:
-                # the alarm may come at any point between these lines: the outer `try` is for that
+                # The alarm may come at any point between these lines. The outer `try` handles that.
                 signal.signal(signal.SIGALRM, _raise_timeout)
                 signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
                 value, quiet = run_code(code, name, self._module.__dict__)
@@ -164,17 +170,20 @@ def _raise_timeout(signum, frame):
 
 
 def _shorten(text: str, limit: int) -> str:
-    text = str.__str__(text)  # not a class of the model's
+    text = str.__str__(text)  # The cell may define a subclass of str.
     return text if len(text) <= limit else text[: limit // 2] + " ... " + text[-limit // 2 :]
 
 
 def prepare() -> None:
-    """Once in the zygote: what every interpreter would have to do again."""
+    """Prepare the zygote once, so that interpreters need not repeat the work."""
     libraryhooks.prepare()
 
 
 def output_file() -> int:
-    """Where cells print to: a file in memory and not on the disk, which they may fill. RLIMIT_FSIZE bounds it, too."""
+    """Create the file that cells print to.
+
+    It is in memory and not on the disk, which cells may fill. RLIMIT_FSIZE bounds it, too.
+    """
     output = os.memfd_create("output")
     fcntl.fcntl(output, fcntl.F_SETFL, os.O_APPEND)
     return output
@@ -183,18 +192,18 @@ def output_file() -> int:
 def serve(sock: socket.socket, limits: dict, output: int) -> None:
     """Answer messages until the host closes the connection.
 
-    A message holds `code`; `earlier` cells, which are run without a word to bring back the variables of an earlier
-    interpreter, each with the images that it saw; `seconds` for the code and as much for all of those; and the new
-    images, `suffixes` and bytes.
+    A message holds ``code``, the ``earlier`` cells, ``seconds``, and the new images (``suffixes`` and bytes). The
+    earlier cells restore the variables of an earlier interpreter. They run silently, each with the images that it saw.
+    The code has ``seconds``, and the earlier cells together have as much.
     """
     null = os.open("/dev/null", os.O_RDWR)
     os.dup2(null, 0)
-    for name in ("numpy.random", "sympy.core.random"):  # random itself is seeded anew at a fork
+    for name in ("numpy.random", "sympy.core.random"):  # Python reseeds random itself at a fork.
         if name in sys.modules:
             sys.modules[name].seed(int.from_bytes(os.urandom(4), "little"))
-    sys.argv[:], sys.orig_argv[:] = [""], [""]  # the zygote's: not for a cell's argparse
+    sys.argv[:], sys.orig_argv[:] = [""], [""]  # These belong to the zygote and would confuse a cell's argparse.
     sys.path[:] = [os.getcwd(), *(path for path in sys.path if path != os.path.dirname(os.path.abspath(__file__)))]
-    notebook = Notebook(limits, output)
+    runner = CellRunner(limits, output)
     wire.send(sock, {"ready": True})
     while True:
         try:
@@ -205,17 +214,17 @@ def serve(sock: socket.socket, limits: dict, output: int) -> None:
         images = list(zip(request["suffixes"], blobs, strict=True))
         disk_full = replay_failed = False
         for cell in request["earlier"]:
-            seen = max(0, cell["images"] - notebook.num_images())
-            disk_full = disk_full or not notebook.add_images(images[:seen])
+            seen = max(0, cell["images"] - runner.num_images())
+            disk_full = disk_full or not runner.add_images(images[:seen])
             images = images[seen:]
             left = started + request["seconds"] - time.monotonic()
-            # what has not ended the first time will not now, and those behind it need time, too
+            # A cell that did not finish the first time will not finish now, and later cells need time, too.
             left = left / 2 if cell["timed_out"] else left
-            timed_out = left <= 0 or notebook.run(cell["code"], left, silent=True)[0]["timed_out"]
+            timed_out = left <= 0 or runner.run(cell["code"], left, silent=True)[0]["timed_out"]
             replay_failed = timed_out and not cell["timed_out"]
             if replay_failed:
                 break
-        disk_full = disk_full or not notebook.add_images(images)
-        result, pixels = notebook.run(request["code"], request["seconds"])
+        disk_full = disk_full or not runner.add_images(images)
+        result, pixels = runner.run(request["code"], request["seconds"])
         result |= {"replay_failed": replay_failed, "disk_full": disk_full}
         wire.send(sock, result, pixels)

@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the zygote changes in Pillow and matplotlib, once for all interpreters: where else they would find a screen."""
+"""Change Pillow and matplotlib once in the zygote, so that they do not look for a screen."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from PIL import Image
 
 
 def prepare() -> None:
-    """Make show() and savefig() leave a trace instead of looking for a screen."""
-    Image.init()  # else every interpreter would import the formats anew
+    """Let show() and savefig() leave a trace instead of looking for a screen."""
+    Image.init()  # Otherwise every interpreter would import the formats again.
     Image.Image.show = lambda self, *args, **kwargs: pictures.current().take("image shown", lambda: self)
-    Image.MAX_IMAGE_PIXELS = None  # a large image of the conversation is no bomb, and memory is limited anyway
+    Image.MAX_IMAGE_PIXELS = None  # A large image of the conversation is not an attack, and memory is limited anyway.
     try:
         import matplotlib.figure
         import matplotlib.pyplot as plt
@@ -29,9 +29,9 @@ def prepare() -> None:
         result = savefig(self, fname, *args, **kwargs)
         if isinstance(fname, (str, os.PathLike)):
             path = os.fsdecode(os.path.realpath(fname))
-            paths = (path, f"{path.rstrip('.')}.png")  # it adds a suffix where there is none
+            paths = (path, f"{path.rstrip('.')}.png")  # matplotlib adds a suffix where there is none.
             pictures.current().saved.setdefault(self, []).extend(paths)
-            self.stale = False  # true again with the next line that is drawn
+            self.stale = False  # The next line that is drawn makes it true again.
         return result
 
     def show_one(self, *args, **kwargs):
@@ -44,8 +44,8 @@ def prepare() -> None:
     matplotlib.figure.Figure.savefig = remembering
     matplotlib.figure.Figure.show = show_one
     plt.show = show_all
-    plt.pause = time.sleep  # its own would show all figures, each time
-    figure, axes = plt.subplots()  # finds and loads the fonts
+    plt.pause = time.sleep  # The original would show all figures each time.
+    figure, axes = plt.subplots()  # This finds and loads the fonts.
     axes.set_title("$x$")
     pictures.render(figure)
     plt.close("all")
@@ -53,7 +53,7 @@ def prepare() -> None:
 
 
 def _find_fonts(folder: str) -> None:
-    """Let Pillow find matplotlib's fonts by their names: the jail has no others."""
+    """Let Pillow find matplotlib's fonts by name, because the jail has no others."""
     from PIL import ImageFont
 
     truetype = ImageFont.truetype

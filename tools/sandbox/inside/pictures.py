@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Images on their way out of a cell: what it shows, displays or saves, figures that it leaves open, and values."""
+"""Collect images from a cell: what it shows, displays or saves, figures that it leaves open, and values."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from PIL import Image
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2", ".j2k", ".ico", ".tga")
 SUFFIXES += (".ppm", ".pgm", ".pbm", ".pnm")
-MAX_FILES, MAX_DEPTH = 8192, 16  # of what is looked through on the disk
+MAX_FILES, MAX_DEPTH = 8192, 16  # Bounds of the search on the disk.
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
-    """RGB; what is transparent becomes white."""
+    """Convert an image to RGB. Transparent pixels become white."""
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -28,14 +28,14 @@ def as_rgb(image: Image.Image) -> Image.Image:
 
 
 def _as_bytes(image: Image.Image) -> tuple[Image.Image, str]:
-    """An image of at most 8 bits a channel, and a note where its values had to be scaled; Pillow would cut them off."""
+    """Return an image of at most 8 bits a channel, and a note if its values were scaled. Pillow would clip them."""
     if image.mode != "F" and not image.mode.startswith("I"):
         return image, ""
     deep = image.convert("I") if image.mode.startswith("I;") else image
     low, high = deep.getextrema()
     fractions = deep.mode == "F" and 0 <= low <= high <= 1
     if not (math.isfinite(low) and math.isfinite(high)) or (0 <= low <= high <= 255 and not fractions):
-        return deep.convert("L"), ""  # bytes in a larger type
+        return deep.convert("L"), ""  # The values are bytes in a larger type.
     if fractions:
         low, high = 0, 1
     elif deep.mode == "I" and 0 <= low <= high <= 65535:
@@ -46,19 +46,22 @@ def _as_bytes(image: Image.Image) -> tuple[Image.Image, str]:
 
 
 class _Cell:
-    """What one cell has handed out so far: pixels, not references, so that it may go on drawing."""
+    """Hold what one cell has handed out so far.
+
+    It keeps pixels and not references, so that the cell may continue to draw.
+    """
 
     def __init__(self, limits: dict, silent: bool, folders: dict[str, int], known: dict | None = None):
         self._limits, self._silent, self._folders = limits, silent, folders
-        self.found: list[tuple[list, bytes]] = []  # label, width, height; RGB
+        self.found: list[tuple[list, bytes]] = []  # Label, width, height; RGB bytes.
         self.skipped = 0
         self.saved: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()  # figure -> paths it was saved to
-        self.has_shown = False  # a figure
+        self.has_shown = False  # True if a figure was shown.
         files = {} if silent else _image_files(folders)
         self.files = (known or {}) if files is None else files
 
     def take(self, label: str, make, unlike: int = 0) -> None:
-        """Add the image that `make` returns, or count it, unless one of the first `unlike` ones looks the same."""
+        """Add the image that ``make`` returns, or count it. Skip it if it equals one of the first ``unlike`` ones."""
         if self._silent:
             return
         if len(self.found) >= self._limits["images"]:
@@ -73,11 +76,11 @@ class _Cell:
                 self.found.append(([label + note, image.width, image.height], data))
         except Exception as error:
             self.skipped += 1
-            with contextlib.suppress(Exception):  # print is the cell's
+            with contextlib.suppress(Exception):  # The cell may have replaced print.
                 print(f"{label}: {type(error).__name__}: {str(error)[:200]}")
 
     def _fitted(self, image: Image.Image) -> tuple[Image.Image, str]:
-        """RGB of at most `limits["image_pixels"]`."""
+        """Convert an image to RGB of at most ``limits["image_pixels"]``."""
         if image.width == 0 or image.height == 0:
             raise ValueError("the image is empty")
         image, note = _as_bytes(image)
@@ -85,13 +88,13 @@ class _Cell:
         scale = (limit / (image.width * image.height)) ** 0.5
         if scale < 1:
             size = (max(1, int(image.width * scale)), max(1, int(image.height * scale)))
-            if size[0] * size[1] > limit:  # a line of one pixel
+            if size[0] * size[1] > limit:  # The image is one pixel wide or high.
                 raise ValueError("too long and thin")
             image = as_rgb(image).resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
         return as_rgb(image), note
 
     def figure(self, figure, unlike: int = 0) -> None:
-        """Take a figure, unless the cell has saved it as it is to a file that is shown."""
+        """Take a figure, unless the cell has saved it unchanged to a file that is shown."""
         if figure.stale or not any(map(self._is_new, self.saved.get(figure, ()))):
             self.take("figure", lambda: render(figure), unlike)
 
@@ -106,11 +109,14 @@ class _Cell:
         return False
 
     def figures(self, showing: bool = False) -> list:
-        """Take and close all open figures; an empty one behind others that have been shown is no work of the cell's."""
+        """Take and close all open figures.
+
+        Skip an empty figure after others have been shown, since the cell did not draw it.
+        """
         plt = _pyplot()
         figures = [plt.figure(number) for number in plt.get_fignums()] if plt else []
         for figure in figures:
-            if not self.has_shown or len(figure.get_children()) > 1:  # its background is one
+            if not self.has_shown or len(figure.get_children()) > 1:  # The background is one child.
                 self.figure(figure)
         if plt:
             plt.close("all")
@@ -118,7 +124,7 @@ class _Cell:
         return figures
 
     def new_files(self) -> None:
-        """Take what has been saved, in that order."""
+        """Take the saved files in the order of saving."""
         if self._silent:
             return
         files = _image_files(self._folders) or {}
@@ -127,7 +133,10 @@ class _Cell:
             self.take(f"file {os.path.basename(path)[:60]}", lambda path=path: Image.open(path))
 
     def value(self, value, done: list) -> None:
-        """Take the value of the last line, a picture or some, unless they are figures in `done` or look as if shown."""
+        """Take the value of the last line: one or several images or figures.
+
+        A figure in ``done``, or an image that equals one already shown, is skipped.
+        """
         before = len(self.found)
         for item in value if type(value) in (list, tuple) else [value]:
             if _is_figure(item):
@@ -141,19 +150,19 @@ _cell = _Cell({"images": 0}, True, {})
 
 
 def current() -> _Cell:
-    """The cell that is running."""
+    """Return the cell that is running."""
     return _cell
 
 
 def _identity(status: os.stat_result) -> tuple[tuple, tuple]:
-    """Which file it is, by whatever path, and in which state."""
+    """Return which file it is, regardless of its path, and its state."""
     return (status.st_dev, status.st_ino), (status.st_mtime_ns, status.st_size)
 
 
 def _image_files(folders: dict[str, int]) -> dict[tuple, tuple] | None:
-    """Image files in folders and, to a depth, in those below: identity -> state and path.
+    """Return the image files in directories and below, to a depth, as identity -> (state, path).
 
-    None if they cannot be looked through now: the cell has too many files open.
+    Return None if the directories cannot be read now because the cell has too many files open.
     """
     found, todo, left = {}, list(folders.items()), MAX_FILES
     while todo and left > 0:
@@ -177,35 +186,37 @@ def _image_files(folders: dict[str, int]) -> dict[tuple, tuple] | None:
 
 
 def start_cell(limits: dict, silent: bool, home: str) -> None:
-    """Remember what is there, so that only what a cell adds is shown.
+    """Remember the files that exist, so that only what a cell adds is shown.
 
     Args:
-        limits: `images` of a cell and `image_pixels` of each.
-        silent: whether nothing of this cell will be shown.
-        home: the folder in which the interpreter was started.
+        limits: ``images`` of a cell and ``image_pixels`` of each.
+        silent: True if nothing of this cell will be shown.
+        home: the directory in which the interpreter was started.
     """
     global _cell
-    # unisolated, the folders in /tmp are other people's
+    # Without isolation, directories in /tmp may belong to other users.
     _cell = _Cell(limits, silent, {"/tmp": MAX_DEPTH if home == "/work" else 0, home: MAX_DEPTH}, _cell.files)
 
 
 def collect(value) -> tuple[list, list[bytes], int]:
-    """The cell's images: what it has shown, new files, open figures, the value of its last line. Figures are closed.
+    """Return the cell's images and close its figures.
+
+    The images are what it has shown, new files, open figures, and the value of its last line.
 
     Returns:
-        [label, width, height] and RGB bytes of each, and the number of images left out or unreadable.
+        [label, width, height] and RGB bytes of each image, and the number of images left out or unreadable.
     """
     cell = _cell
     cell.new_files()
     figures = cell.figures()
     if is_picture(value):
         cell.value(value, figures)
-    found = cell.found[: cell._limits["images"]]  # a cell's threads may have raced
+    found = cell.found[: cell._limits["images"]]  # Threads of the cell may have raced.
     return [meta for meta, _ in found], [data for _, data in found], cell.skipped
 
 
 def display(*values, **kwargs) -> None:
-    """`display` of a notebook: shows pictures, prints everything else."""
+    """Implement ``display`` of a notebook: show images and print everything else."""
     for value in values:
         if not is_picture(value):
             print(repr(value))
@@ -215,21 +226,23 @@ def display(*values, **kwargs) -> None:
 
 
 def is_picture(value) -> bool:
-    """Whether the value of a cell's last line is shown as an image, or as several, not as text."""
+    """Return True if the value of a cell's last line is shown as one or several images and not as text."""
     if type(value) in (list, tuple) and value:
         return all(isinstance(item, Image.Image) or _is_figure(item) for item in value)
     return isinstance(value, Image.Image) or _is_figure(value)
 
 
 def is_drawing(value, depth: int = 3) -> bool:
-    """Whether it is what calls of matplotlib return, or lists of that: nobody wants to read it below the figure."""
+    """Return True if a value is a return value of matplotlib, or lists of them. Its text would clutter the figure."""
     artist, container = sys.modules.get("matplotlib.artist"), sys.modules.get("matplotlib.container")
     if artist is None or container is None:
         return False
-    kinds = [kind for kind in vars(container).values() if isinstance(kind, type)]  # not all are a Container
+    # Some kinds are not subclasses of Container.
+    kinds = [kind for kind in vars(container).values() if isinstance(kind, type)]
     if isinstance(value, (artist.Artist, *(kind for kind in kinds if kind.__module__ == container.__name__))):
         return True
-    if type(value).__name__ == "ndarray" and value.dtype == object and value.size:  # of plt.subplots
+    # plt.subplots returns such an array.
+    if type(value).__name__ == "ndarray" and value.dtype == object and value.size:
         value = list(value.flat)
     return (
         type(value) in (list, tuple) and 0 < len(value) and depth > 0 and all(is_drawing(v, depth - 1) for v in value)
@@ -237,7 +250,7 @@ def is_drawing(value, depth: int = 3) -> bool:
 
 
 def _is_figure(value) -> bool:
-    module = sys.modules.get("matplotlib.figure")  # it need not be among the packages
+    module = sys.modules.get("matplotlib.figure")  # matplotlib may be absent.
     return module is not None and isinstance(value, module.Figure)
 
 

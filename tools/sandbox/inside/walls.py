@@ -1,8 +1,9 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The walls an interpreter builds around itself, in the order in which that is possible.
+"""Build the walls of an interpreter from inside, in the only order that is possible.
 
-Each raises `OSError` with the step's name if the kernel refuses: an interpreter with a wall missing must not run.
+Each function raises ``OSError`` with the step's name if the kernel refuses. An interpreter with a missing wall must not
+run.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NE
 )
 PR_CAP_AMBIENT_CLEAR_ALL, SECCOMP_MODE_FILTER = 4, 2
 CAPABILITY_VERSION_3 = 0x20080522
-INSIDE_ID = 1000  # uid and gid of the code, in its own user namespace
+INSIDE_ID = 1000  # uid and gid of the code in its own user namespace.
 MIB = 1 << 20
-DISK_FILES = 2048  # of each disk, its own folder included
+DISK_FILES = 2048  # Of each disk, including its root directory.
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -41,21 +42,24 @@ def _checked(step: str, result: int) -> None:
 
 
 def prctl(step: str, *args: int) -> None:
-    """`prctl(2)`, with an error that names the step."""
+    """Call ``prctl(2)`` and name the step in the error."""
     _checked(step, _libc.prctl(*(ctypes.c_ulong(arg) for arg in (*args, *[0] * (5 - len(args))))))
 
 
 def drop_root(uid: int) -> None:
-    """Become an ordinary user of the host: the kernel exempts its own root from the limit on processes and threads."""
+    """Become an ordinary user of the host. The kernel exempts its own root from the limit on processes and threads."""
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
 
 
 def enter_namespaces() -> None:
-    """New user, pid, mount, network, IPC, UTS and cgroup namespaces; the pid one holds from the next fork on."""
+    """Enter new user, pid, mount, network, IPC, UTS and cgroup namespaces.
+
+    The pid namespace starts with the next fork.
+    """
     uid, gid = os.getuid(), os.getgid()
-    prctl("dumpable", PR_SET_DUMPABLE, 1)  # else the kernel gives /proc/self/uid_map to root
+    prctl("dumpable", PR_SET_DUMPABLE, 1)  # Otherwise the kernel assigns /proc/self/uid_map to root.
     _checked("namespaces", _libc.unshare(NAMESPACES))
     for name, text in (
         ("setgroups", "deny"),
@@ -71,22 +75,25 @@ def _mount(where: str, flags: int, options: str) -> None:
 
 
 def mount_disks(disk_mb: int) -> None:
-    """Empty disks in memory over every place that can be written, and over /proc, which shows other processes."""
+    """Mount empty disks in memory over every writable place, and over /proc, which shows other processes."""
     _checked("private mounts", _libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None))
     flags = MS_NOSUID | MS_NODEV
-    for folder in ("/dev/shm", "/dev/pts"):  # a terminal is seen, and written to, by all interpreters of a zygote
+    for folder in ("/dev/shm", "/dev/pts"):  # All interpreters of a zygote can read and write a terminal.
         _mount(folder, flags | MS_RDONLY, "size=4k,nr_inodes=1")
     _mount("/tmp", flags, f"size={disk_mb}m,nr_inodes={DISK_FILES},mode=700")
     _mount("/work", flags, f"size={disk_mb}m,nr_inodes={DISK_FILES},mode=700")
-    with open("/proc/self/oom_score_adj", "w") as file:  # if the host runs out of memory, this goes first
+    # If the host runs out of memory, the kernel ends this process first.
+    with open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
     _mount("/proc", flags | MS_RDONLY, "size=4k,nr_inodes=1,mode=555")
 
 
 def leave_open_files(keep: set[int]) -> None:
-    """Share no open file with the zygote, and so with other interpreters: position and flags would be one channel.
+    """Share no open file with the zygote and other interpreters.
 
-    Files that a library reads (matplotlib its fonts) are opened anew in their place, everything else is closed.
+    Position and flags of a shared file would be a channel.
+
+    Files that a library reads (matplotlib's fonts) are opened anew in their place. Everything else is closed.
     """
     for fd in [int(name) for name in os.listdir("/proc/self/fd")]:
         if fd <= 2 or fd in keep:
@@ -98,7 +105,7 @@ def leave_open_files(keep: set[int]) -> None:
                 os.close(fd)
                 continue
             position = os.lseek(fd, 0, os.SEEK_CUR)
-            os.close(fd)  # should the next line fail it stays closed
+            os.close(fd)  # If the next line fails, the file stays closed.
             own = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             os.lseek(own, position, os.SEEK_SET)
             if own != fd:
@@ -109,16 +116,16 @@ def leave_open_files(keep: set[int]) -> None:
 
 
 def address_space_in_use() -> int:
-    """Bytes of address space of this process, the libraries that it has loaded included."""
+    """Return the bytes of address space of this process, including the libraries that it has loaded."""
     with open("/proc/self/statm") as file:
         return int(file.read().split()[0]) * resource.getpagesize()
 
 
 def set_limits(limits: dict) -> None:
-    """Limits of this process; soft and hard alike, so that they only go down.
+    """Set the limits of this process. Soft and hard limits are equal, so that they can only be lowered.
 
     Args:
-        limits: `memory_mb` beyond what the libraries take, `disk_mb`, `threads`, `files`, `cpu_s`.
+        limits: ``memory_mb`` beyond what the libraries take, ``disk_mb``, ``threads``, ``files``, ``cpu_s``.
     """
     values = {
         resource.RLIMIT_AS: limits["address_space_in_use"] + limits["memory_mb"] * MIB,
@@ -143,12 +150,12 @@ class _CapHeader(ctypes.Structure):
 
 
 def drop_capabilities() -> None:
-    """No capability left, not even in the own user namespace, and no way to gain one."""
+    """Drop all capabilities, even in the own user namespace, and prevent gaining new ones."""
     prctl("no new privileges", PR_SET_NO_NEW_PRIVS, 1)
     prctl("ambient capabilities", PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
     for capability in range(64):
         if _libc.prctl(*(ctypes.c_ulong(arg) for arg in (PR_CAPBSET_DROP, capability, 0, 0, 0))) != 0:
-            break  # the kernel knows no more
+            break  # The kernel knows no further capability.
     header = _CapHeader(CAPABILITY_VERSION_3, 0)
     _checked("capabilities", _libc.capset(ctypes.byref(header), (ctypes.c_uint32 * 6)()))
 
@@ -165,5 +172,5 @@ def filter_system_calls(program: bytes) -> None:
 
 
 def die_with_parent() -> None:
-    """Without a jail nothing else ends an interpreter whose zygote is gone."""
+    """End this process with its parent. Without a jail nothing else ends an interpreter whose zygote is gone."""
     prctl("parent death signal", PR_SET_PDEATHSIG, 9)

@@ -1,9 +1,9 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Messages between the host and an interpreter: a JSON header and raw bytes, both with their length in front.
+"""Exchange messages between the host and an interpreter: a JSON header and raw bytes, each with its length in front.
 
-Both sides bound what they accept: what comes out of the jail is as untrusted as the code in it. Images travel as raw
-RGB, so the host needs no decoder for them.
+Both sides bound what they accept, because the jail's output is as untrusted as the code in it. Images are raw RGB, so
+the host needs no decoder for them.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _LENGTHS = struct.Struct("!QQ")
 
 
 class WireError(RuntimeError):
-    """The other side is gone or does not keep to the format."""
+    """Raised if the other side is gone or violates the format."""
 
 
 def send(sock: socket.socket, header: dict, blobs: list[bytes] = (), deadline: float | None = None) -> None:
-    """Send one message. `header["blobs"]` is set to the blobs' lengths.
+    """Send one message. ``header["blobs"]`` is set to the lengths of the blobs.
 
     Raises:
-        TimeoutError: not done by `deadline` (seconds of `time.monotonic`).
+        TimeoutError: the message is not sent by ``deadline`` (seconds of ``time.monotonic``).
         WireError: the other side is gone.
     """
     data = json.dumps({**header, "blobs": [len(blob) for blob in blobs]}).encode()
@@ -46,11 +46,11 @@ def receive(
     max_count: int | None = None,
     deadline: float | None = None,
 ) -> tuple[dict, list[bytes]]:
-    """Receive one message; limits in bytes, `max_count` in blobs.
+    """Receive one message. Limits are in bytes, ``max_count`` is in blobs.
 
     Raises:
-        TimeoutError: not there by `deadline`.
-        WireError: the other side is gone, sent too much, or no message.
+        TimeoutError: the message is not there by ``deadline``.
+        WireError: the other side is gone, sent too much, or sent no valid message.
     """
     header_length, blob_length = _LENGTHS.unpack(_read(sock, _LENGTHS.size, deadline))
     if header_length > max_header or blob_length > max_blobs:

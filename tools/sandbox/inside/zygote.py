@@ -1,10 +1,11 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The process that forks interpreters: it has the libraries in memory, so an interpreter costs milliseconds.
+"""Fork interpreters. This process has the libraries in memory, so an interpreter costs milliseconds.
 
-Started by `jail.py` with one argument, a JSON object: `control_fd`, `modules` to import, `limits`, `filter` (hex),
-`drop_to_uid` (or null) and `isolated`. It never runs code of a model itself. Each message on the control socket brings
-one end of a new interpreter's own socket; when the control socket closes the zygote ends, and with it the jail.
+``jail.py`` starts it with one argument, a JSON object: ``control_fd``, ``modules`` to import, ``limits``, ``filter``
+(hex), ``drop_to_uid`` (or null) and ``isolated``. It never runs untrusted code itself. Each message on the control
+socket carries one end of a new interpreter's own socket. When the control socket closes, the zygote ends, and the jail
+with it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import wire  # noqa: E402
 
 
 def main() -> None:
-    """Import, say so, then fork on request until the host is gone."""
+    """Import the modules, report that, then fork on request until the host is gone."""
     config = json.loads(sys.argv[1])
     control = socket.socket(fileno=config["control_fd"])
     for name in config["modules"]:
@@ -38,9 +39,9 @@ def main() -> None:
     interpreter.prepare()
     config["limits"]["address_space_in_use"] = walls.address_space_in_use()
     gc.collect()
-    gc.freeze()  # the collector would touch, and so copy, every page that forks share
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no zombies
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the host
+    gc.freeze()  # The collector would touch, and therefore copy, every page that forks share.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # Leave no zombies.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the host.
     wire.send(control, {"ready": True, "threads": len(os.listdir("/proc/self/task"))})
     while True:
         data, fds, _, _ = socket.recv_fds(control, 1, 1)
@@ -53,7 +54,7 @@ def main() -> None:
 
 
 def _become_interpreter(fd: int, config: dict) -> None:
-    """In the fork: build the walls, then serve. Never returns."""
+    """Build the walls in the fork, then serve. This function never returns."""
     sock = socket.socket(fileno=fd)
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -63,12 +64,14 @@ def _become_interpreter(fd: int, config: dict) -> None:
                 walls.drop_root(config["drop_to_uid"])
             walls.enter_namespaces()
             if os.fork() != 0:
-                os._exit(0)  # the child is the first process of the new pid namespace; when it ends, all in there do
+                # The child is the first process of the new pid namespace. When it ends, all processes in the namespace
+                # end.
+                os._exit(0)
             walls.mount_disks(config["limits"]["disk_mb"])
             os.chdir("/work")
         else:
             walls.die_with_parent()
-            os.chdir(tempfile.mkdtemp(dir=os.environ["AXPO_WORK"]))
+            os.chdir(tempfile.mkdtemp(dir=os.environ["SANDBOX_WORK"]))
         os.setsid()
         walls.set_limits(config["limits"])
         import interpreter

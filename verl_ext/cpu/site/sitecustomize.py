@@ -1,9 +1,9 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Runs at the start of every interpreter that has this folder on its ``PYTHONPATH``.
+"""Run at the start of every interpreter that has this directory on its ``PYTHONPATH``.
 
-vLLM's engine processes are spawned, and import torchvision and vLLM before anything of ours: this is the one place
-that is early enough. Does nothing unless ``VERL_PLATFORM=cpu``.
+vLLM's engine processes are spawned. They import torchvision and vLLM before this project's modules, so no later place
+is early enough. Nothing happens unless ``VERL_PLATFORM=cpu``.
 """
 
 import os

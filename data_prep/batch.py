@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Several datasets in one command, and the list of all."""
+"""Prepare several datasets in one command, and list all of them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from data_prep.core.cli import run_options
+from data_prep.core.options import output_directory
 from data_prep.errors import DataError, OptionError
 from data_prep.registry import REGISTRY, load_dataset_spec
 
 
 def list_datasets() -> str:
-    """Names, Hub ids, rows and licences as a table."""
+    """Return names, Hub ids, rows and licences as a table."""
     table = [("name", "Hub id", "rows", "licence")]
     for name in REGISTRY:
         dataset = load_dataset_spec(name)
@@ -32,28 +33,27 @@ def _source_of(root: str | None, name: str) -> str | None:
         return None
     folder = Path(root).expanduser()
     if not folder.is_dir():
-        raise OptionError("--source", f"{root} is no folder")
+        raise OptionError("--source", f"{root} is not a directory")
     if (folder / name).is_dir():
         return str(folder / name)
     if any((folder / part.hub_id.split("/")[-1]).is_dir() for part in load_dataset_spec(name).parts.values()):
         return str(folder)
-    raise DataError(f"{name}: {root} holds no folder {name} and none named like its repository")
+    raise DataError(f"{name}: {root} holds no directory {name} and none named like its repository")
 
 
 def run_many(args: argparse.Namespace, names: Iterable[str]) -> int:
-    """Prepare datasets into ``--output``/<name>; one that fails does not stop the others.
+    """Prepare datasets into ``--output``/<name>. A failing dataset does not stop the others.
 
     Returns:
-        0, or 1 if any failed; the last lines on stderr name those.
+        0, or 1 if a dataset failed. The last lines on stderr name the failed datasets.
 
     Raises:
-        OptionError: an option that is wrong for all.
+        OptionError: an option is wrong for all datasets.
     """
     from data_prep.core.run import prepare
 
     failed, root = {}, args.output
-    if root.exists() and not root.is_dir():
-        raise OptionError("--output", f"{root} is not a folder")
+    output_directory(root)
     for name in names:
         dataset = load_dataset_spec(name)
         mine = argparse.Namespace(**{**vars(args), "output": root / name})
@@ -62,7 +62,7 @@ def run_many(args: argparse.Namespace, names: Iterable[str]) -> int:
             prepare(dataset, run_options(mine, dataset))
         except OptionError:
             raise
-        except Exception as error:  # whatever it is, the other datasets are still wanted
+        except Exception as error:  # the other datasets are still prepared
             failed[name] = error
             print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
     for name, error in failed.items():

@@ -1,43 +1,20 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Words: clean-up that every rule shares, equality, containment and token F1."""
+"""Compare texts as words: equality after normalisation, containment and token F1."""
 
 from __future__ import annotations
 
 import re
 import string
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 
-MAX_CHARS = 4_000  # of an answer or a truth; what is longer is cut
-F1_THRESHOLD = 0.75  # a binary reward needs one; see `f1_correct`
-LETTER_CASE_CHARS = 4  # in words as short as this mixed case says something: pH, NaCl, AaBb
-_SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
-_SUPERSCRIPTS = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+")
-# A data file that was written with "\frac" in a plain string literal holds a form feed and "rac".
-_EATEN = [
-    (re.compile("\x0c"), r"\\f"),
-    (re.compile("\x08"), r"\\b"),
-    (re.compile("\x0b"), r"\\v"),
-    (re.compile("\x07"), r"\\a"),
-    (re.compile("\t(?=(?:imes|ext|frac|heta|an|riangle)\\b|ext\\{|frac)"), r"\\t"),
-]
-_TEXT_COMMAND = re.compile(
-    r"\\(?:text|textbf|textit|textrm|textnormal|mathrm|mathbf|mathit|mathsf|operatorname|mbox|emph)\s*\{([^{}]*)\}"
-)
-_SPACING = re.compile(
-    r"\\[,;:!> ]|\\(?:quad|qquad|displaystyle|left|right|bigl|bigr|Bigl|Bigr|limits)(?![a-zA-Z])|(?!\A~[a-zA-Z])~"
-)  # "~p" is a negation
-_SYMBOLS = {
-    "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "∶": ":", "：": ":", "，": ",", "×": r"\times ", "·": r"\cdot ",
-    "⋅": r"\cdot ", "÷": "/", "∕": "/", "π": r"\pi ", "√": r"\sqrt ", "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ",
-    "≠": r"\ne ", "º": "°", "˚": "°", "“": '"', "”": '"', "‘": "'", "’": "'", "∠": r"\angle ", "±": r"\pm ",
-    "≈": r"\approx ", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "\u200b": "", "\ufeff": "", "\u2061": "",
-}  # fmt: skip
-_WRAPPERS = [("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ('"', '"'), ("'", "'"), ("`", "`"), ("**", "**")]
-# A capital A is an article only where a sentence starts: "Hepatitis A", "Line A to B". With nothing but a blank before
-# the next word: "a, b" lists.
+from verl_ext.reward_score.normalise import clean
+
+F1_THRESHOLD = 0.75  # see ``f1_correct``
+LETTER_CASE_CHARS = 4  # in words up to this length mixed case is significant: pH, NaCl, AaBb
+# A capital A is an article only at the start of a sentence, not in "Hepatitis A" and "Line A to B". Only a blank may
+# precede the next word, because "a, b" is a list.
 _ARTICLES = re.compile(
     r"(?<![\w'.\-])(?:(?:the|The|THE)\s+(?=[\"'(]?\w)"
     r"|(?:an?|An|AN|\AA(?=\s+[a-z]))\s+(?=[\"'(]?[^\W_]{2})(?!(?:sin|cos|tan|log|ln|exp)\b))"
@@ -47,7 +24,7 @@ _ACRONYM = re.compile(r"(?<![\w.])(?:[A-Z]\.){2,}(?:[A-Z]\b)?(?!\w)")  # U.S.A.
 _PUNCTUATION = str.maketrans(dict.fromkeys(string.punctuation.replace("-", "").replace(".", ""), " "))
 _NEGATIONS = frozenset({"not", "no", "never", "neither", "nor", "isn't", "cannot", "without", "non", "either"})
 _NUMBER_WORD = re.compile(r"\d")
-# words of the prediction that turn "Monday" into another day, "white" into another colour
+# These words in the prediction turn "Monday" into another day and "white" into another colour.
 _CHANGES = frozenset("than before after except hardly barely almost nearly false opposite off next".split())
 _LABEL = re.compile(r"(?<![\w'])[A-HJ-Z](?![\w'])")  # of a line, an exit, a vitamin; "I" is a word
 _LEAD_IN = re.compile(r"\A(?:in|on|at|by|from|it is|it's|they are|there are|there is)\s+", re.IGNORECASE)
@@ -56,75 +33,28 @@ _MONTHS = frozenset(
     "january february march april may june july august september october november december".split()
     + "jan feb mar apr jun jul aug sep sept oct nov dec".split()
 )
-# what may be said or left out without naming another thing
+# A prediction may add or omit these words without naming another thing.
 _SMALL_WORDS = frozenset(
     "of in at on by for from to with and s de la le du des der den von van el mr mrs ms dr sir dame lord lady prof "
     "professor inc ltd corp co llc plc company".split()
 )
-# where these stand, punctuation says something: "f'" is not "f", nor "n!" "n", nor "5'" (feet) 5 inches
+# Beside these, punctuation is significant: "f'" is not "f", "n!" is not "n", and "5'" (feet) is not 5 inches.
 _MEANS_SOMETHING = re.compile(
     r"[\\^=<>/*+(){}\[\]%°:|~]|\d\s*[!?'\"]|(?<![a-z])[a-z]\s*[!'\"]+(?![a-z])|(?<![a-z])[a-z]#", re.IGNORECASE
 )
 _BLANK = re.compile(r"(?<!\d) | (?!\d)")  # "2 1/2" is not "21/2"
 _LETTERS = re.compile(r"\\?[a-zA-Z]+")
 _PAIRS = re.compile(r"(?:([a-z])\1){1,4}")  # of genes: AA, Aa, aa, AaBb
-# too short to tell a word in capitals from a formula (CO, Co); these are words
+# Two letters do not show whether capitals are a word or a formula (CO, Co). These are words.
 _SHORT_WORDS = frozenset(
     "no on in up go it is ok us uk eu tv to by of at or as do my so if an be am pm we he me".split()
 )
 
 
-def clean(text: str) -> str:
-    """One spelling of what is written in several: superscripts, LaTeX text and spacing, dashes, quotes, wrappers."""
-    text = text[:MAX_CHARS]
-    for eaten, command in _EATEN:
-        text = eaten.sub(command, text)
-    text = _SUPERSCRIPTS.sub(lambda match: "^{" + match[0].translate(_SUPERSCRIPT) + "}", text)
-    text = "".join(_SYMBOLS.get(character, character) for character in text)
-    # one character may become 18
-    text = unicodedata.normalize("NFKC", text)[:MAX_CHARS].replace("\u2044", "/")
-    text = re.sub(r"\\[dtc]frac(?![a-zA-Z])", r"\\frac", text)
-    text = text.replace(r"\%", "%").replace(r"\$", "$").replace(r"\_", "_").replace(r"\#", "#").replace("{,}", ",")
-    for _ in range(3):  # \textbf{\text{C}}
-        text, replaced = _TEXT_COMMAND.subn(r" \1 ", text)
-        if not replaced:
-            break
-    text = _SPACING.sub(" ", text)
-    return unwrap(" ".join(text.split()))
-
-
-def unwrap(text: str) -> str:
-    """Take off quotes, math delimiters, a box around everything and a full stop at the end."""
-    for _ in range(8):
-        before = text
-        text = text.strip().rstrip("。")
-        if text.endswith(".") and not text.endswith(".."):
-            text = text[:-1].rstrip()
-        for left, right in _WRAPPERS:
-            inner = text[len(left) : len(text) - len(right)]
-            if len(text) > len(left) + len(right) - 1 and text.startswith(left) and text.endswith(right):
-                if left not in inner and right not in inner:
-                    text = inner.strip()
-        if text.startswith(r"\boxed{") and _first_group_is_all(text[len(r"\boxed") :]):
-            text = text[len(r"\boxed{") : -1].strip()
-        if text == before:
-            return text
-    return text
-
-
-def _first_group_is_all(text: str) -> bool:
-    depth = 0
-    for position, character in enumerate(text):
-        depth += (character == "{") - (character == "}")
-        if depth == 0:
-            return position == len(text) - 1
-    return False
-
-
 def plain(text: str) -> str:
-    """`clean`, without case and articles, punctuation as blanks: what exact match compares."""
+    """Apply ``clean``, remove case and articles, and turn punctuation into blanks."""
     text = clean(text)
-    # "{}": better the thing itself than nothing
+    # Nothing would be left of "{}".
     return (_bare(_ARTICLES.sub(" ", text)) or text).casefold()
 
 
@@ -135,20 +65,20 @@ def _bare(text: str) -> str:
 
 def _without_points(word: str) -> str:
     bare = word.strip(".")
-    # ".5" is not 5
+    # The point of ".5" stays: it is not 5.
     return f".{bare}" if word[0] == "." and bare[:1].isdecimal() else bare
 
 
 def literal(prediction: str, truth: str) -> bool:
-    """Whether two texts are the same but for markup, case and blanks; case counts where it says something."""
+    """Return True if the texts are equal apart from markup, blanks and insignificant case."""
     one, other = clean(prediction), clean(truth)
     return bool(one) and _BLANK.sub("", one).casefold() == _BLANK.sub("", other).casefold() and _same_case(one, other)
 
 
 def exact(prediction: str, truth: str) -> bool:
-    """Whether two texts are the same but for spelling; two empty ones are not.
+    """Return True if the texts are equal after normalisation. Empty texts never match.
 
-    Signs count where digits do: "-3" is not "3", nor is "1/2" "1 2".
+    Signs beside digits are significant: "-3" is not "3", and "1/2" is not "1 2".
     """
     if literal(prediction, truth):
         return True
@@ -169,19 +99,19 @@ def exact(prediction: str, truth: str) -> bool:
 
 
 def _same_case(one: str, other: str) -> bool:
-    """For texts that are the same but for case and blanks: whether their case says the same, too.
+    """Return whether texts that are equal apart from case and blanks agree in significant case.
 
-    "Paris", "paris" and "PARIS" are one word; AaBb and AABB are not, nor \\delta and \\Delta, nor Co and CO.
+    "Paris", "paris" and "PARIS" are one word. AaBb and AABB differ, as do \\delta and \\Delta, and Co and CO.
     """
     if one == other:
         return True
     tokens = _LETTERS.findall(one), _LETTERS.findall(other)
     if [token.casefold() for token in tokens[0]] != [token.casefold() for token in tokens[1]]:
-        # blanks elsewhere
+        # The blanks differ.
         tokens = _LETTERS.findall(one.replace(" ", "")), _LETTERS.findall(other.replace(" ", ""))
     alone = len(one) == len(tokens[0][0]) if len(tokens[0]) == 1 else False
     letters = [{token for token in side if len(token) == 1} for side in tokens]
-    # "R^2 - r^2"
+    # This is the case in "R^2 - r^2".
     strict = any(letter.swapcase() in side for side in letters for letter in side)
     for a, b in zip(*tokens, strict=False):
         if a == b:
@@ -203,24 +133,24 @@ def _is_one_case(word: str) -> bool:
 
 
 def words(text: str) -> list[str]:
-    """Words for token F1: lower case, no punctuation, no articles."""
+    """Split a text into words for token F1: lower case, no punctuation, no articles."""
     return plain(text).replace("-", " ").split()
 
 
 def contains(prediction: str, truth: str, *, max_extra_words: int = 8) -> bool:
-    """Whether a short prediction holds the truth as whole words, with no negation or alternative of its own.
+    """Return whether a short prediction holds the truth as whole words, without a negation or an alternative.
 
-    DynaMath takes any substring, which makes "uneven" even and "yes or no" both.
+    DynaMath's own rule accepts any substring, so that "uneven" is even and "yes or no" is both.
     """
     said, wanted = words(prediction), words(truth)
     if not wanted or len(said) > len(wanted) + max_extra_words:
         return False
     if said == wanted:
-        return exact(prediction, truth)  # "C#" has no other words than "C++"
+        return exact(prediction, truth)  # "C#" and "C++" have the same words
     extra = set(said) - set(wanted)
     parts = [words(part) for part in re.split(r"[,;/]", clean(prediction))]
     if len(parts) > 1 and any(len(part) == 1 and part != wanted for part in parts):
-        return False  # "red, blue" lists, "yes, it is" goes on
+        return False  # "red, blue" is a list, "yes, it is" a sentence
     if extra & (_NEGATIONS | _CHANGES) or extra & {"or", "and"} or ("yes" in extra and "no" in wanted):
         return False
     if any(_NUMBER_WORD.search(word) for word in extra) or _labels(prediction) - _labels(truth):
@@ -233,7 +163,7 @@ def _labels(text: str) -> set[str]:
 
 
 def token_f1(prediction: str, truths: Iterable[str]) -> float:
-    """MMSearch's figure: the best token F1 over the accepted answers, from 0 to 1."""
+    """Return the best token F1 over the accepted answers, from 0 to 1, as MMSearch computes it."""
     said = words(prediction)[:1000]
     return max((_f1(said, words(truth)) for truth in truths), default=0.0)
 
@@ -244,9 +174,9 @@ def _f1(said: list[str], wanted: list[str]) -> float:
 
 
 def f1_correct(prediction: str, truths: Iterable[str]) -> bool:
-    """Token F1 as yes or no, for a reward: at least `F1_THRESHOLD`, and the words that differ name no other thing.
+    """Return whether token F1 reaches ``F1_THRESHOLD`` and the words that differ name no other thing.
 
-    The figure alone takes "3 May 2019" for "2 May 2019" and "Battle of Big Round Top" for "... of Little Round Top".
+    Token F1 alone accepts "3 May 2019" for "2 May 2019" and "Battle of Big Round Top" for "... of Little Round Top".
     """
     prediction = _without_initials(_LEAD_IN.sub("", clean(prediction), count=1))
     said = words(prediction)[:1000]
@@ -254,7 +184,7 @@ def f1_correct(prediction: str, truths: Iterable[str]) -> bool:
         truth = _LEAD_IN.sub("", clean(truth), count=1)
         wanted = words(truth)
         if len(said) == len(wanted) == 1:
-            if exact(prediction, truth):  # C# and C++ are the same word
+            if exact(prediction, truth):  # ``words`` does not distinguish C# and C++
                 return True
         elif _f1(said, wanted) >= F1_THRESHOLD and _numbers(said) == _numbers(wanted) and _same_words(said, wanted):
             return True
@@ -262,7 +192,7 @@ def f1_correct(prediction: str, truths: Iterable[str]) -> bool:
 
 
 def _without_initials(text: str) -> str:
-    """ "National Park Service (NPS)" without what says the same again."""
+    """Remove the initials from "National Park Service (NPS)"."""
     match = _INITIALS.fullmatch(text)
     if match is None:
         return text
@@ -270,7 +200,7 @@ def _without_initials(text: str) -> str:
 
 
 def _same_words(said: list[str], wanted: list[str]) -> bool:
-    """The same but for one small word, in the same order; "Churchill, Winston" and dates may be turned around."""
+    """Compare words in order, apart from one small word. Names ("Churchill, Winston") and dates may be turned."""
     if abs(len(said) - len(wanted)) > 1:
         return False
     one, other = ([word for word in side if word not in _SMALL_WORDS] for side in (said, wanted))

@@ -1,9 +1,9 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Cells on a SandboxFusion server (bytedance/SandboxFusion), by its notebook interface `POST /run_jupyter`.
+"""Run cells on a SandboxFusion server (bytedance/SandboxFusion) through its notebook interface ``POST /run_jupyter``.
 
-The server keeps nothing between requests: a trajectory's cells are run again in front of each new one, images are sent
-along each time. How tightly code is held there is the server's business.
+The server keeps no state between requests. Each request therefore repeats the trajectory's earlier cells in front of
+the new one and carries all images. The server decides how tightly the code is held.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from PIL import Image
 
 from tools.images import encoded_image
 from tools.sandbox.inside.pictures import SUFFIXES, as_rgb
-from tools.sandbox.options import PythonOptions
+from tools.sandbox.options import SandboxOptions
 from tools.sandbox.session import CellResult, PastCell
 from verl_ext.service.http import HttpClient
 from verl_ext.tool_calls import ToolInfrastructureError
 
-MAX_RESPONSE = 64 << 20  # bytes
+MAX_RESPONSE = 64 << 20  # In bytes.
 
-# Names with an underscore, so that a cell does not meet them by accident.
+# The names begin with an underscore, so that a cell does not use them by accident.
 _BEFORE_ALL = """
 import os as _os
 from PIL import Image as _Image
@@ -59,16 +59,24 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class FusionBackend:
-    """One trajectory's notebook on a server. Keeps nothing either."""
+    """Run one trajectory's notebook on a server.
 
-    def __init__(self, options: PythonOptions, client: HttpClient):
+    Args:
+        options: limits of the cells.
+        client: sends the requests.
+        url: URL of the server.
+        deadline_s: seconds for one cell, retries included.
+    """
+
+    def __init__(self, options: SandboxOptions, client: HttpClient, url: str, deadline_s: float):
         self._options, self._client = options, client
+        self._url, self._deadline_s = url.rstrip("/"), deadline_s
 
     def close(self) -> None:
-        """Nothing is left to end."""
+        """Do nothing: the server keeps no state."""
 
     async def run(self, code: str, earlier: list[PastCell], images: list) -> CellResult:
-        """See `backends.Backend`."""
+        """Run a cell, see ``Backend``."""
         files = await asyncio.to_thread(_files, images)
         before = _BEFORE_ALL.format(suffixes=SUFFIXES, names=list(files))
         seconds = self._options.code_timeout_s
@@ -83,25 +91,25 @@ class FusionBackend:
         }
         body = await self._client.request(
             "POST",
-            f"{self._options.url.rstrip('/')}/run_jupyter",
+            f"{self._url}/run_jupyter",
             json=request,
-            deadline_s=0.95 * self._options.timeout_s,
+            deadline_s=self._deadline_s,
             max_bytes=MAX_RESPONSE,
             check=_check,
         )
         return await asyncio.to_thread(self._read, json.loads(body))
 
     def _read(self, answer: dict) -> CellResult:
-        """The server's answer as a cell's result.
+        """Convert the server's answer to a cell's result.
 
         Raises:
-            ToolInfrastructureError: it is something else than a notebook's cells.
+            ToolInfrastructureError: the answer does not hold the cells of a notebook.
         """
         try:
             status, driver = answer["status"], answer.get("driver") or {}
             if status == "Failed" and driver.get("status") == "TimeLimitExceeded":
                 return CellResult(timed_out=True, ended="time")
-            if status == "Failed":  # its driver ended with an error: the cells have broken the kernel
+            if status == "Failed":  # The server's driver ended with an error, so the cells have broken the kernel.
                 return CellResult(ended="died")
             cell, after = answer["cells"][-2:]
             limit = 4 * self._options.max_output_chars
@@ -133,16 +141,16 @@ class FusionBackend:
                 image = as_rgb(image)
                 image.thumbnail((self._options.max_pixels, self._options.max_pixels))
                 images.append(("image", image))
-            except Exception:  # code of a model has made it
+            except Exception:  # The model's code has created the image, so any error is possible.
                 continue
         return images, len(encoded) - len(images)
 
 
 def _check(body: bytes) -> None:
-    """Tell HttpClient whether to ask again.
+    """Tell ``HttpClient`` whether to send the request again.
 
     Raises:
-        ValueError: the server says that it has failed itself, or it is no answer.
+        ValueError: the server reports its own failure, or the body is not an answer.
     """
     answer = json.loads(body)
     if not isinstance(answer, dict) or answer.get("status") not in ("Success", "Failed"):
