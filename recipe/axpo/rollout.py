@@ -130,7 +130,8 @@ class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
             logger.exception("question %s failed", uid)
             await self._clear_rows(self._trees.get(uid))
         finally:
-            self._trees.pop(uid, None)
+            if (tree := self._trees.pop(uid, None)) is not None:
+                tree.errors.clear()  # their tracebacks refer to the tree, and to the sessions' images
             # Not awaited: it is sent even if this task is being cancelled.
             self.coordinator.finish.remote(batch, uid, published, cached)
 

@@ -3,6 +3,8 @@
 """Whatever happens to a question, the coordinator hears that nothing more will come from it."""
 
 import asyncio
+import gc
+import weakref
 from types import SimpleNamespace
 
 import pytest
@@ -229,6 +231,42 @@ def test_a_reward_that_is_no_number_fails_the_session(writing, monkeypatch, rewa
     with pytest.raises(RuntimeError, match="the reward is"):
         asyncio.run(writing._run_agent_loop({}, TRAJECTORY | {"place": 0}, uid="q", session_id=0))
     assert writing.events == [] and writing._features == {}
+
+
+@pytest.mark.parametrize("branching", [True, False])
+def test_nothing_is_kept_of_sessions_whose_score_fails(writing, monkeypatch, branching):
+    """With the collector off: an error's traceback refers to the session, and must not refer to itself."""
+    outputs = []
+
+    class Output(SimpleNamespace):
+        pass
+
+    async def score(self, outputs, kwargs):
+        raise ValueError("bad row")
+
+    async def run(self, sampling_params, trajectory, **kwargs):
+        output = Output(extra_fields={}, reward_score=None, response_logprobs=[-0.1])
+        outputs.append(weakref.ref(output))
+        return await self._agent_loop_postprocess(output, trajectory["validate"], **kwargs)
+
+    async def verls(self, prompt, sampling_params, trajectory, trace):
+        sessions = (self._run_agent_loop({}, trajectory, uid="q", session_id=i) for i in range(2))
+        await asyncio.gather(*sessions, return_exceptions=True)
+
+    base = undecorated(AgentLoopWorkerTQ)
+    monkeypatch.setattr(base, "_compute_score", score)
+    monkeypatch.setattr(base, "_run_agent_loop", run)
+    monkeypatch.setattr(base, "_run_prompt", verls)
+    monkeypatch.setattr(rollout.logger, "disabled", True)  # pytest keeps log records, with the errors' tracebacks
+    writing.axpo = AXPOConfig()
+    gc.collect()
+    gc.disable()
+    try:
+        assert play(writing, branching=branching) == {}
+        alive = [ref for ref in outputs if ref() is not None]
+    finally:
+        gc.enable()
+    assert len(outputs) == 2 and alive == [] and writing._features == {}
 
 
 def test_a_dead_reward_worker_is_left_out(writing, monkeypatch):
