@@ -220,13 +220,15 @@ class BatchCoordinator:
         if batch.fault is not None:
             for question in list(batch.undecided):
                 self._wake(batch, question, batch.fault)
+            for event in (batch.all_settled, batch.all_branched, batch.all_finished):
+                event.set()
         if running <= 0 and not batch.all_settled.is_set():
             batch.all_settled.set()
             batch.times["last_settled"] = loop.time()
             batch.timers.append(loop.call_later(self.options.close_timeout_s, self._close_deadline, step))
         if batch.all_settled.is_set() and not self._unbranched(batch):
             batch.all_branched.set()
-        if batch.fault is not None or len(batch.finished) + len(batch.given_up) >= batch.expected:
+        if len(batch.finished) + len(batch.given_up) >= batch.expected:
             batch.all_finished.set()
 
     def _decide(self, step: Any, batch: _Batch, running: int) -> None:

@@ -384,6 +384,16 @@ def test_a_selection_that_raises_ends_every_wait(monkeypatch):
         assert str(error) == "step 1: selecting prefixes failed: ZeroDivisionError: division by zero"
 
 
+def test_a_selection_that_raises_does_not_wait_for_the_others(monkeypatch):
+    async def test():
+        batch = coordinator()
+        await batch.open(1, 3, N)
+        monkeypatch.setattr(module, "decided", lambda *args, **kwargs: 1 / 0)
+        return await ended(batch.settle(1, "a", group(0.5), {}), batch.finished(1), batch.close(1))
+
+    assert [type(error) for error in run(test())] == [RuntimeError] * 3
+
+
 def test_a_question_that_never_settles_is_given_up(caplog):
     async def test():
         batch = coordinator(barrier_timeout_s=0.2, session_timeout_s=0.1, tool_timeout_s=0.05)
