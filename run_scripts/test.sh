@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the virtual environment (once) and runs style checks and tests; arguments go to pytest,
-# e.g. `bash run_scripts/test.sh -m "not stack"` for the part that takes two minutes.
+# e.g. `bash run_scripts/test.sh -m "not stack"` for the part that takes five minutes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source run_scripts/install_cpu.sh
