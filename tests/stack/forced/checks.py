@@ -163,7 +163,7 @@ def expected_advantages(rows: list[Row]) -> dict[str, float]:
     for i, row in enumerate(originals):
         recovery = row.column["recovery_reward"]
         own = rewards if recovery is None else rewards[:i] + [recovery] + rewards[i + 1 :]
-        expected[row.key] = normalised(own)[i]
+        expected[row.key] = normalised(own)[i] if len(own) > 1 else 0.0  # alone, it has no baseline
     for group in {row.column["prefix_group"] for row in rows} - {None}:
         members = [r for r in rows if r.column["prefix_group"] == group and r.column["role"] == Role.CONTINUATION]
         values = normalised([row.reward for row in members]) if len(members) > 1 else [0.0]
