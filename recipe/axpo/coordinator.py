@@ -234,8 +234,7 @@ class BatchCoordinator:
     def _decide(self, step: Any, batch: _Batch, running: int) -> None:
         """Tell every question whose candidates are all certain or lost."""
         threshold = self.options.correct_threshold
-        places = {q: batch.places.get(q, math.inf) for q in batch.groups}
-        names = sorted(batch.groups, key=lambda question: (places[question], len(str(question)), str(question)))
+        names = sorted(batch.groups, key=lambda q: (batch.places.get(q, math.inf), len(str(q)), str(q)))
         # A candidate goes by its question's place, not by its uid: uids are random, and so would be seeded rankings.
         keys = {batch.places.get(question, question): question for question in names}
         certain, lost = decided(

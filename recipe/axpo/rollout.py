@@ -64,6 +64,11 @@ def batch_name(step: int, validate: bool) -> Any:
     return f"validation at step {step}" if validate else int(step)
 
 
+def row_key(question: str, session: int) -> str:
+    """Return the TransferQueue key that verl gives the row of a session with one output."""
+    return f"{question}_{session}_0"
+
+
 def session_seed(seed: int, step: int, place: int, session: int) -> int:
     """Return the sampling seed of a session, from what identifies it across runs.
 
@@ -138,7 +143,7 @@ class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
     @staticmethod
     async def _clear_rows(tree: QuestionTree | None) -> None:
         """Remove the rows of a question that failed, as far as that is possible; the manager does it again."""
-        keys = [f"{tree.question}_{row.column.session}_0" for row in tree.rows()] if tree else []
+        keys = [row_key(tree.question, row.column.session) for row in tree.rows()] if tree else []
         try:
             if keys:
                 await within(CLEAR_SECONDS, tq.async_kv_clear(keys=keys, partition_id="train"), "it", "CLEAR_SECONDS")
@@ -211,7 +216,7 @@ class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
         for session, result in zip(sessions, results, strict=True):
             if isinstance(result, BaseException):
                 tree.fail(session["session_id"], result)
-                failed.append(f"{tree.question}_{session['session_id']}_0")
+                failed.append(row_key(tree.question, session["session_id"]))
         if failed:  # a session that failed while its row was written
             await tq.async_kv_clear(keys=failed, partition_id="train")
         return [result for result in results if isinstance(result, tuple)]
@@ -246,7 +251,7 @@ class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
                 "axpo.session_timeout_s",
             )
         except DeadlineExceeded:
-            await self._take_back(f"{kwargs['uid']}_{kwargs['session_id']}_0", trajectory["validate"])
+            await self._take_back(row_key(kwargs["uid"], kwargs["session_id"]), trajectory["validate"])
             raise
         finally:
             # After each session, not each question: verl publishes a question as finished before it returns. Sessions
@@ -291,7 +296,7 @@ class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
                 if self.branching:
                     output.response_mask, column = list(row.response_mask), {"axpo": row.column.as_dict()}
             await self._write(
-                f"{kwargs['uid']}_{session}_0",
+                row_key(kwargs["uid"], session),
                 writer.run(super()._agent_loop_postprocess(output, validate, **kwargs, **column)),
             )
         except BaseException as error:
@@ -348,7 +353,7 @@ class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
         sources = [row for row in tree.rows() if row.column.role is Role.SOURCE]
         if sources:
             await tq.async_kv_batch_put(
-                keys=[f"{tree.question}_{row.column.session}_0" for row in sources],
+                keys=[row_key(tree.question, row.column.session) for row in sources],
                 partition_id="train",
                 fields=list_of_dict_to_tensordict([_credit(row) for row in sources]),
             )

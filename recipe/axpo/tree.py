@@ -238,31 +238,24 @@ class QuestionTree:
     def _row(self, number: int) -> Row:
         session = self._sessions[number]
         mask, fork = session.response_mask, session.fork
-        place: dict[str, Any] = {
-            "question": self.question,
-            "place": self.place,
-            "session": number,
-            "engine_calls": session.engine_calls,
-        }
+        column = BranchColumn(self.question, number, engine_calls=session.engine_calls, place=self.place)
         if fork is not None:
             length = len(fork.response_ids)
             return Row(
-                (0,) * length + mask[length:], self._branch(Role.CONTINUATION, fork.source_session, fork.span, place)
+                (0,) * length + mask[length:], self._branch(column, Role.CONTINUATION, fork.source_session, fork.span)
             )
         candidate = self._selected.get(number)
         rewards = [self._sessions[n].reward for n in self._continuations_of(number) if n in self._sessions]
         if candidate is None or not rewards:
-            return Row(mask, BranchColumn(**place))
-        column = self._branch(Role.SOURCE, number, candidate.span, place)
+            return Row(mask, column)
         recovery = recovery_reward(session.reward, rewards, correct_threshold=self.correct_threshold)
         length = candidate.span.fork
-        return Row(
-            mask[:length] + (0,) * (len(mask) - length), BranchColumn(**{**vars(column), "recovery_reward": recovery})
-        )
+        column = self._branch(column, Role.SOURCE, number, candidate.span)
+        return Row(mask[:length] + (0,) * (len(mask) - length), replace(column, recovery_reward=recovery))
 
-    def _branch(self, role: Role, source: int, span: Any, place: dict[str, Any]) -> BranchColumn:
-        return BranchColumn(
-            **place,
+    def _branch(self, column: BranchColumn, role: Role, source: int, span: Any) -> BranchColumn:
+        return replace(
+            column,
             role=role,
             prefix_group=f"{self.question}:{source}:{span.fork}",
             source_session=source,

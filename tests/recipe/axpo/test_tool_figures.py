@@ -9,6 +9,7 @@ import pytest
 from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopWorkerTQ
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
+import verl_ext.axpo_plugin  # noqa: F401  registers where call figures come from
 from recipe.axpo import rollout, trainer
 from recipe.axpo.config import AXPOConfig
 from recipe.axpo.coordinator import BatchCoordinator
