@@ -9,7 +9,8 @@ import sys
 import hydra
 import ray
 from omegaconf import DictConfig, open_dict
-from recipe.axpo.config import ConfigError, validate_axpo_config
+from recipe.axpo.config import ConfigError
+from recipe.axpo.preflight import validate_axpo_config
 from recipe.axpo.ray_classes import undecorated
 
 from verl.trainer.main_ppo import TaskRunnerV1, run_ppo

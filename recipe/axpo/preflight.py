@@ -1,6 +1,6 @@
 # Copyright 2026 Individual Contributor: The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Check the files that a run reads, its tools, rows and model, against what is configured."""
+"""Check a run before Ray starts: its options, and the tools, rows and model that it reads, against each other."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ from recipe.axpo.config import (
     MODEL,
     ROLLOUT,
     AXPOConfig,
+    ConfigError,
     branching_enabled,
-    class_names,
 )
+from recipe.axpo.plugins import PluginError, config_problems, load_plugins
+from recipe.axpo.refusals import class_names, option_problems
 
 FILES = ("train_files", "val_files")
 GROUP_SIZE = "__rollout_n__"  # column by which verl takes the number of rollouts of a row
@@ -31,6 +33,30 @@ PATCH_SIZE, MERGE_SIZE = 16, 2  # Qwen3-VL's, for a model whose configuration is
 # sglang #26555: from this version on ids of a prompt with images are not decoded and encoded again
 SGLANG_KEEPS_IDS = Version("0.5.13")
 SGLANG_SWITCH = "SGLANG_MM_AVOID_RETOKENIZE"
+
+
+def validate_axpo_config(config: DictConfig) -> AXPOConfig:
+    """Check everything that would otherwise fail, or silently do something else, after minutes of start-up.
+
+    Raises:
+        ConfigError: naming the option, its value and what to set.
+    """
+    options = AXPOConfig.from_config(config)
+    try:
+        load_plugins(config)
+    except PluginError as error:
+        raise ConfigError(str(error)) from error
+    for message in problems(config):
+        raise ConfigError(message)
+    return options
+
+
+def problems(config: DictConfig) -> Iterator[str]:
+    """Yield what is wrong with a configuration and its files, most basic first. The plugins must be loaded."""
+    yield from option_problems(config)
+    yield from data_problems(config)
+    yield from vision_problems(config)
+    yield from config_problems(config, list(existing_files(config)))
 
 
 def _parquet_files(config: DictConfig, option: str) -> list[Path]:

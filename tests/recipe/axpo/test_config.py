@@ -19,7 +19,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 import recipe.axpo.advantage  # noqa: F401  registers the estimator, as every process of a run does
-from recipe.axpo.config import AXPOConfig, ConfigError, branching_enabled, validate_axpo_config
+from recipe.axpo.config import AXPOConfig, ConfigError, branching_enabled
+from recipe.axpo.preflight import validate_axpo_config
 from tests.tools.sample_tools import SCHEMA
 from verl_ext.cpu.env import REPO_ROOT, cpu_environment
 
