@@ -1,19 +1,15 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Make rows in the layout that verl's ``RLHFDataset`` reads, and write them to parquet."""
+"""Make rows in the layout that verl's ``RLHFDataset`` reads."""
 
 from __future__ import annotations
 
 import io
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image
-
-from data_prep.core.parquet import RowWriter
 
 AGENT_NAME = "axpo_tool_agent"
 IMAGE_PLACEHOLDER = "<image>"
@@ -113,27 +109,3 @@ def rl_row(
         "reward_model": {"style": "rule", "ground_truth": ground_truth},
         "extra_info": {**info, **(extra or {})},
     }
-
-
-def write_parquet(rows: Iterable[Mapping[str, Any]], path: str | Path, *, rows_per_group: int = 256) -> int:
-    """Stream rows to a parquet file, with one row group in memory. The directory is created.
-
-    Args:
-        rows: rows with the same keys.
-        path: file to write. It replaces an older file once it is complete.
-        rows_per_group: rows per parquet row group.
-
-    Returns:
-        Number of rows written.
-
-    Raises:
-        ValueError: there is no row.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with RowWriter(path, None, group_rows=rows_per_group, group_bytes=math.inf) as writer:
-        for row in rows:
-            writer.write(row)
-        if not writer.count:
-            raise ValueError(f"no rows for {path}")
-    return writer.count

@@ -9,4 +9,5 @@ eval "$("$AXPO_VENV/bin/python" -m verl_ext.cpu.env)"
 "$AXPO_VENV/bin/ruff" check .
 "$AXPO_VENV/bin/ruff" format --check .
 "$AXPO_VENV/bin/mypy"
+PYTHONPATH=. "$AXPO_VENV/bin/lint-imports" --no-cache
 exec "$AXPO_VENV/bin/python" -m pytest --durations=10 "$@"

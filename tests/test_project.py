@@ -1,8 +1,7 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Check what holds for the repository as a whole: versions, licence lines, import rules, commands of the README."""
+"""Check what holds for the repository as a whole: versions, licence lines, commands of the README."""
 
-import ast
 import importlib.util
 import os
 import re
@@ -21,40 +20,9 @@ PACKAGES = ("recipe", "verl_ext", "tools", "data_prep", "run_scripts")
 PROJECT = tomllib.loads((REPO_ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 
-# package -> packages that neither it nor its modules may import
-IMPORT_RULES = {
-    "recipe.axpo": ("tools", "data_prep", "run_scripts", "verl_ext"),
-    "verl_ext": ("tools", "data_prep", "run_scripts"),
-    "tools": ("recipe", "run_scripts"),
-    "tools.sandbox": ("verl", "recipe", "verl_ext"),
-    "data_prep": ("recipe", "run_scripts"),
-}
-
-
 def python_files(*folders: str) -> Iterator[Path]:
     for folder in folders:
         yield from sorted((REPO_ROOT / folder).rglob("*.py"))
-
-
-def imported_modules(file: Path) -> Iterator[str]:
-    """Yield the absolute names that a file imports, at any depth of its code."""
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-@pytest.mark.parametrize("package", IMPORT_RULES)
-def test_imports_keep_the_rules(package):
-    forbidden = IMPORT_RULES[package]
-    broken = [
-        f"{file.relative_to(REPO_ROOT)} imports {name}"
-        for file in python_files(package.replace(".", "/"))
-        for name in imported_modules(file)
-        if any(f"{name}.".startswith(f"{other}.") for other in forbidden)
-    ]
-    assert not broken, "\n".join(broken)
 
 
 def test_recipe_is_a_namespace_package():

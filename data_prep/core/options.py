@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import pydantic
 
 from data_prep.errors import OptionError
+from verl_ext.service.options import explain
 
 Model = TypeVar("Model", bound=pydantic.BaseModel)
 
@@ -45,9 +46,4 @@ def validate(option: str, path: Path, model: type[Model], data: Any) -> Model:
     try:
         return model.model_validate(data)
     except pydantic.ValidationError as error:
-        lines = []
-        for item in error.errors():
-            where = ".".join(map(str, item["loc"])) or model.__name__.lower()
-            message = "unknown key" if item["type"] == "extra_forbidden" else item["msg"].removeprefix("Value error, ")
-            lines.append(f"{where}: {message}")
-        raise OptionError(option, f"{path}: {'; '.join(lines)}") from None
+        raise OptionError(option, f"{path}: {explain(error, model)}") from None

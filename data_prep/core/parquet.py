@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,30 @@ class RowWriter:
             with self._stack:  # if the last row group cannot be written, the file does not appear
                 self._flush()
         self._stack.__exit__(kind, *rest)
+
+
+def write_parquet(rows: Iterable[Mapping[str, Any]], path: str | Path, *, rows_per_group: int = 256) -> int:
+    """Stream rows to a parquet file, with one row group in memory. The directory is created.
+
+    Args:
+        rows: rows with the same keys.
+        path: file to write. It replaces an older file once it is complete.
+        rows_per_group: rows per parquet row group.
+
+    Returns:
+        Number of rows written.
+
+    Raises:
+        ValueError: there is no row.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with RowWriter(path, None, group_rows=rows_per_group, group_bytes=math.inf) as writer:
+        for row in rows:
+            writer.write(row)
+        if not writer.count:
+            raise ValueError(f"no rows for {path}")
+    return writer.count
 
 
 def join(shards: Sequence[Path], path: Path) -> int:

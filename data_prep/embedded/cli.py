@@ -11,11 +11,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from data_prep.core.options import at_least, output_directory
+from data_prep.core.parquet import write_parquet
 from data_prep.embedded.rl import TOOL_CONFIG, embedded_rl_row
 from data_prep.embedded.scene import KINDS, Scene, SceneConfig, make_scene, scene_rng
 from data_prep.embedded.sft import PolicyRates, embedded_sft_row
 from data_prep.errors import OptionError
-from data_prep.rows import write_parquet
 from data_prep.tool_schemas import TOOLS_DIR, load_tool_schemas
 
 HELP = "Synthetic perception task: the answer is visible in a full-resolution crop only."

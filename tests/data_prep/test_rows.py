@@ -5,7 +5,8 @@
 import pyarrow.parquet as pq
 import pytest
 
-from data_prep.rows import image_entry, rl_row, write_parquet
+from data_prep.core.parquet import write_parquet
+from data_prep.rows import image_entry, rl_row
 
 ROW = {
     "data_source": "axpo/x",

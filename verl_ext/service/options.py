@@ -138,13 +138,20 @@ def parse_options(tool: str, model: type[Options], values: dict[str, Any]) -> Op
     try:
         return model(**values)
     except pydantic.ValidationError as error:
-        lines = []
-        for item in error.errors():
-            option, rule = ".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, ")
-            if item["type"] == "extra_forbidden":
-                lines.append(f"unknown option {option}; known: {', '.join(model.model_fields)}")
-            elif not option:  # The rule concerns several options and names them.
-                lines.append(rule)
-            else:
-                lines.append(f"{option}: {rule} (got {item['input']!r:.100})")
-        raise ValueError(f"{tool}: " + "; ".join(lines)) from error
+        raise ValueError(f"{tool}: {explain(error, model)}") from error
+
+
+def explain(error: pydantic.ValidationError, model: type[pydantic.BaseModel]) -> str:
+    """Return one line that names each wrong option of a model, with its rule and its value."""
+    lines = []
+    for item in error.errors():
+        option, rule = ".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden" and len(item["loc"]) == 1:
+            lines.append(f"unknown option {option}; known: {', '.join(model.model_fields)}")
+        elif item["type"] == "extra_forbidden":
+            lines.append(f"{option}: unknown key")
+        elif not option:  # The rule concerns several options and names them.
+            lines.append(rule)
+        else:
+            lines.append(f"{option}: {rule} (got {item['input']!r:.100})")
+    return "; ".join(lines)

@@ -25,9 +25,9 @@ from verl.utils import tensordict_utils as tu
 from verl.utils.config import omega_conf_to_dataclass
 from verl.utils.dataset.rl_dataset import RLHFDataset, collate_fn
 
+from data_prep.core.parquet import write_parquet
 from data_prep.embedded.rl import embedded_rl_row
 from data_prep.embedded.scene import SceneConfig, make_scene, scene_rng
-from data_prep.rows import write_parquet
 from recipe.axpo.coordinator import coordinator_name, get_coordinator
 from recipe.axpo.metrics import StepReport, thinking_acting_gap
 from recipe.axpo.rollout import AXPOAgentLoopManager, session_seed
