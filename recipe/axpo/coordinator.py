@@ -385,7 +385,7 @@ class BatchCoordinator:
             RuntimeError: selecting the batch's prefixes has failed.
         """
         if step not in self._steps:
-            return StepReport({}, (), (), {}, 0, self.options.continuations, self.options.correct_threshold)
+            return StepReport({}, (), (), {}, 0, self.options.correct_threshold)
         batch = self._steps[step]
         await batch.all_settled.wait()  # both end: the deadlines give up what is late
         await batch.all_branched.wait()
@@ -402,7 +402,6 @@ class BatchCoordinator:
             outcomes=[outcome for q, outcomes in batch.branched.items() for outcome in outcomes],
             no_fork=dict(batch.no_fork),
             budget=self._budget(batch),
-            continuations=self.options.continuations,
             correct_threshold=self.options.correct_threshold,
             tool_calls=batch.tool_calls,
             given_up=dict(batch.given_up),

@@ -33,7 +33,6 @@ class StepReport:
     outcomes: Sequence[Sequence[float | None]]
     no_fork: Mapping[str, int]
     budget: int
-    continuations: int
     correct_threshold: float = 1.0
     tool_calls: Sequence[Any] = ()
     given_up: Mapping[str, str] = field(default_factory=dict)

@@ -178,7 +178,7 @@ def test_close_waits_for_what_was_branched_and_forgets_the_step():
     }
     assert [(c.question, c.session) for c in report.selected] == [("b", 0), ("a", 0), ("a", 1)]
     assert report.outcomes == [[0.0, 1.0], [0.0, None], [0.0, 0.0]]
-    assert (report.budget, report.continuations, report.correct_threshold) == (6, K, 0.5)
+    assert (report.budget, report.correct_threshold) == (6, 0.5)
 
 
 def test_close_of_a_batch_without_a_trigger():

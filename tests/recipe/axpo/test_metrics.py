@@ -26,7 +26,7 @@ def rollout(session, text):
 def report(lines, selected=(), outcomes=(), **kwargs):
     groups = {f"q{i}": [rollout(s, text) for s, text in enumerate(line.split())] for i, line in enumerate(lines)}
     chosen = [Candidate(q, session, groups[q][session].spans[0]) for q, session in selected]
-    return StepReport(groups, chosen, outcomes, **{"no_fork": {}, "budget": 4, "continuations": 2, **kwargs})
+    return StepReport(groups, chosen, outcomes, **{"no_fork": {}, "budget": 4, **kwargs})
 
 
 CASES = {
@@ -187,7 +187,7 @@ rollouts = st.builds(
 def test_rates_are_shares_and_never_nan(groups, outcomes, budget):
     candidates = [Candidate(q, r.session, r.spans[0]) for q, group in groups.items() for r in group if r.spans]
     selected = candidates[:budget]
-    step = StepReport(groups, selected, outcomes[: len(selected)], {}, budget=budget, continuations=4)
+    step = StepReport(groups, selected, outcomes[: len(selected)], {}, budget=budget)
     metrics = thinking_acting_gap(step)
     assert all(type(value) is float and math.isfinite(value) for value in metrics.values())
     counts = [f"axpo/{name}" for name in COUNTS if name != "budget_used"]

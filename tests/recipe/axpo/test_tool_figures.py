@@ -103,7 +103,7 @@ def test_validation_is_kept_apart(worker, coordinator, monkeypatch):
 
 
 def test_the_trainer_logs_the_steps_calls(coordinator, monkeypatch):
-    report = StepReport({}, [], [], {}, 0, 2, tool_calls=[CallRecord("python", "model:code", 0.5, 0.25, True)])
+    report = StepReport({}, [], [], {}, 0, tool_calls=[CallRecord("python", "model:code", 0.5, 0.25, True)])
 
     async def close(step):
         assert step == 7

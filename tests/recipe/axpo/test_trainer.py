@@ -236,7 +236,7 @@ class WorkerGroup:
 @pytest.fixture
 def make_trainer(monkeypatch):
     """A trainer with verl's own configuration and stand-ins for what runs in other processes."""
-    report = StepReport({}, [], [], {}, 0, K, timing={"timing_s/axpo/barrier_wait": 1.5})
+    report = StepReport({}, [], [], {}, 0, timing={"timing_s/axpo/barrier_wait": 1.5})
     waited = []
 
     class Coordinator:
