@@ -54,8 +54,8 @@ class AXPOConfig:
 
         check(is_int(self.continuations) and self.continuations >= 2, "continuations", "an integer of at least 2 (K)")
         check(is_finite(self.budget_ratio) and self.budget_ratio >= 0, "budget_ratio", "a number of at least 0 (r)")
-        check(self.fork in FORKS, "fork", f"one of {', '.join(FORKS)}")
-        check(self.ranking in RANKINGS, "ranking", f"one of {', '.join(RANKINGS)}")
+        check(self.fork in tuple(FORKS), "fork", f"one of {', '.join(FORKS)}")
+        check(self.ranking in tuple(RANKINGS), "ranking", f"one of {', '.join(RANKINGS)}")
         check(is_finite(self.correct_threshold), "correct_threshold", "a finite number")
         check(
             is_finite(self.continuation_weight) and self.continuation_weight >= 0,

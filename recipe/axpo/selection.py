@@ -13,14 +13,11 @@ Pure functions: no model, no tensors, and the same input always gives the same s
 
 import math
 import random
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from recipe.axpo.forks import ToolCallSpan
-
-RANKINGS = ("confidence", "random")
-FORKS = ("first", "last", "least_confident")
 
 
 @dataclass(frozen=True)
@@ -49,6 +46,27 @@ class Candidate:
     question: Hashable
     session: int
     span: ToolCallSpan
+
+
+def _least_confident(spans: Sequence[ToolCallSpan]) -> ToolCallSpan:
+    # NaN compares as neither smaller nor larger and could hide behind a number; put it first, where it is reported.
+    return min(spans, key=lambda span: (not math.isnan(span.confidence), span.confidence, span.start))
+
+
+# fork policy -> the fork of a rollout, of those that it offers
+FORKS: Mapping[str, Callable[[Sequence[ToolCallSpan]], ToolCallSpan]] = {
+    "first": lambda spans: min(spans, key=lambda span: span.start),  # the paper's
+    "last": lambda spans: max(spans, key=lambda span: span.start),
+    "least_confident": _least_confident,
+}
+
+# ranking -> score of a candidate; the lowest is resampled first. A score is a function of the candidate and the seed
+# alone, so that a candidate's place does not depend on which questions have settled before.
+RANKINGS: Mapping[str, Callable[[Candidate, int], float]] = {
+    "confidence": lambda candidate, seed: candidate.span.confidence,  # the paper's
+    "random": lambda candidate, seed: random.Random(f"{seed}/{candidate.question}/{candidate.session}").random(),
+    "most_confident": lambda candidate, seed: -candidate.span.confidence,
+}
 
 
 def is_triggered(rollouts: Sequence[SettledRollout], *, correct_threshold: float = 1.0) -> bool:
@@ -106,20 +124,14 @@ def restrict_spans(spans: Sequence[ToolCallSpan], fork: str) -> tuple[ToolCallSp
 
     Args:
         spans: forks of one rollout, in any order.
-        fork: "first" (the paper's), "last", or "least_confident" call of the trajectory.
+        fork: a name in ``FORKS``.
 
     Raises:
         ValueError: unknown policy.
     """
     if fork not in FORKS:
         raise ValueError(f"fork must be one of {', '.join(FORKS)}; got {fork!r}")
-    if not spans:
-        return ()
-    if fork == "first":
-        return (min(spans, key=lambda span: span.start),)
-    if fork == "last":
-        return (max(spans, key=lambda span: span.start),)
-    return (_least_confident(spans),)
+    return (FORKS[fork](spans),) if spans else ()
 
 
 def select_prefixes(
@@ -141,8 +153,7 @@ def select_prefixes(
     Args:
         groups: question -> its settled rollouts, the whole batch in the batch's own order.
         budget: ``prefix_budget(...)``, at least 0.
-        ranking: "confidence", or "random" (the paper's ablation): random order of a question's candidates and of the
-            questions within each rank, breadth first all the same.
+        ranking: a name in ``RANKINGS``. It orders a question's candidates, and the questions within each rank.
         correct_threshold: a reward of at least this counts as correct.
         seed: of the random ranking; pass one that changes with the step.
 
@@ -214,25 +225,16 @@ def _ranked_candidates(
             if not _is_candidate(rollout):
                 continue
             candidate = Candidate(question, rollout.session, _least_confident(rollout.spans))
-            score = candidate.span.confidence
-            if math.isnan(score):
+            if math.isnan(candidate.span.confidence):
                 raise ValueError(
                     f"confidence of question {question!r}, session {rollout.session} is NaN: "
                     "the rollout's log-probabilities are broken"
                 )
-            if ranking == "random":
-                # A function of the candidate alone: its place must not depend on which questions have settled before.
-                score = random.Random(f"{seed}/{question}/{rollout.session}").random()
-            scored.append((score, candidate))
+            scored.append((RANKINGS[ranking](candidate, seed), candidate))
         scored.sort(key=lambda item: item[0])  # stable, so that ties stay in order of session
         ranked += [(rank, score, order, candidate) for rank, (score, candidate) in enumerate(scored)]
     ranked.sort(key=lambda item: item[:3])
     return [(rank, candidate) for rank, _, _, candidate in ranked]
-
-
-def _least_confident(spans: Sequence[ToolCallSpan]) -> ToolCallSpan:
-    # NaN compares as neither smaller nor larger and could hide behind a number; put it first, where it is reported.
-    return min(spans, key=lambda span: (not math.isnan(span.confidence), span.confidence, span.start))
 
 
 def _count(name: str, value: int, *, minimum: int) -> int:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from recipe.axpo.forks import ToolCallSpan
 from recipe.axpo.selection import (
+    RANKINGS,
     Candidate,
     SettledRollout,
     decided,
@@ -183,6 +184,12 @@ def test_random_ranking_is_seeded_breadth_first_and_ignores_confidence():
     assert {name[1] for pick in picks for name in pick} == set("0123")
 
 
+def test_most_confident_ranking_is_the_reverse_within_a_question_and_within_a_rank():
+    groups = {"a": [tool(0, 0.5), tool(1, 0.9)], "b": [tool(0, 0.6), tool(1, 0.7)]}
+    assert names(select_prefixes(groups, budget=9)) == ["a0", "b0", "b1", "a1"]
+    assert names(select_prefixes(groups, budget=9, ranking="most_confident")) == ["a1", "b1", "b0", "a0"]
+
+
 def test_errors():
     with pytest.raises(ValueError, match="confidence, random"):
         select_prefixes({}, budget=1, ranking="entropy")
@@ -240,7 +247,7 @@ def test_matches_reference(batch, budget):
     assert [(pick.question, pick.session) for pick in picks] == reference(batch, budget)
 
 
-@given(batches, st.integers(0, 12), st.sampled_from(["confidence", "random"]), st.integers(0, 3))
+@given(batches, st.integers(0, 12), st.sampled_from(sorted(RANKINGS)), st.integers(0, 3))
 def test_properties_of_any_ranking(batch, budget, ranking, seed):
     groups = build(batch)
     picks = select_prefixes(groups, budget=budget, ranking=ranking, seed=seed)
@@ -304,7 +311,7 @@ def test_decided_errors():
 
 N = 5
 orders = st.randoms(use_true_random=False)
-ranked = st.sampled_from(["confidence", "random"])
+ranked = st.sampled_from(sorted(RANKINGS))
 
 
 @given(batches, st.integers(0, 12), ranked, st.integers(0, 3))
