@@ -58,7 +58,8 @@ class Row:
         question: text with a ``SLOT`` for each image. Without slots, images go in front. Other tags are neutralised.
         answer: reference answer. An empty answer drops the row.
         images: encoded images, in the order of the slots.
-        scoring: ``type`` and what is known of ``options``, ``aliases``, ``answer_type``.
+        scoring: how the row is scored, a ``type`` and its keys as in ``verl_ext.reward_score.row.Scoring``. They are
+            all that the reward knows of the row; a ``tolerance`` is absolute.
         meta: further JSON-able facts.
         hint: sentence before the instruction about the final answer, such as the required precision.
         ability: key of ``data_prep.abilities.ABILITIES``. Default: that of the dataset.

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from verl_ext.reward_score.defaults import PREFIX, default_scoring, has_defaults
+from verl_ext.service.options import explain
 
 
 class RowError(ValueError):
@@ -147,8 +148,7 @@ def read_scoring(data_source: str, scoring: Any) -> Scoring:
             raise ValueError("it must be a JSON object")
         return Scoring.model_validate(dict(scoring))
     except pydantic.ValidationError as error:
-        lines = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
-        raise RowError(f"{data_source}: extra_info['scoring']: {'; '.join(lines)}") from None
+        raise RowError(f"{data_source}: extra_info['scoring']: {explain(error, Scoring)}") from None
     except ValueError as error:
         raise RowError(f"{data_source}: extra_info['scoring']: {error}") from None
 

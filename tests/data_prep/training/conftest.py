@@ -178,5 +178,5 @@ def prepared(training_root, tmp_path_factory):
     cache = str(tmp_path_factory.mktemp("cache"))
     for name in TRAINING:
         options = ["--output", str(folder / name), "--source", str(training_root), "--cache-dir", cache]
-        assert main([name, *options, "--sheet-rows", "0"]) == 0
+        assert main([name, *options, "--sheet-rows", "0"]) == 0, f"{name}: are there source rows in training_root?"
     return folder
