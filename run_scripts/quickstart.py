@@ -24,7 +24,7 @@ CHECKPOINT = REPO_ROOT / "run_scripts" / "tiny_model" / "checkpoint"
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """Command line; everything after ``--`` goes to Hydra."""
+    """Read the command line; everything after ``--`` goes to Hydra."""
     argv = sys.argv[1:] if argv is None else argv
     split = argv.index("--") if "--" in argv else len(argv)
     parser = argparse.ArgumentParser(
@@ -92,7 +92,7 @@ def command(args: argparse.Namespace, data: Path) -> list[str]:
 
 
 def new_attempt(output: Path) -> Path:
-    """Metrics file of this attempt; verl's file logger would overwrite the earlier attempt's."""
+    """Return the metrics file of this attempt; verl's file logger would overwrite the earlier attempt's."""
     folder = output / "metrics"
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"attempt-{len(list(folder.glob('attempt-*.jsonl'))):03d}.jsonl"

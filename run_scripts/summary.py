@@ -23,7 +23,7 @@ ROWS = (
 
 
 class Metrics:
-    """What verl's file logger wrote into ``folder``, attempts merged: a later attempt's step replaces an earlier's.
+    """Read what verl's file logger wrote into ``folder``. A later attempt's step replaces an earlier's.
 
     Attributes:
         steps: training step -> metrics, steps with training metrics only.
@@ -54,11 +54,11 @@ class Metrics:
 
     @property
     def last_step(self) -> int | None:
-        """The last step that was trained."""
+        """Return the last step that was trained."""
         return max(self.steps, default=None)
 
     def mean(self, key: str, steps: Sequence[int]) -> float | None:
-        """Mean of a metric over those of ``steps`` that have it; None if none has."""
+        """Return the mean of a metric over those of ``steps`` that have it; None if none has."""
         values = [self.steps[step][key] for step in steps if key in self.steps.get(step, {})]
         return sum(values) / len(values) if values else None
 

@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 def installed_version(*distributions: str) -> Version | None:
-    """Version of the first of ``distributions`` that is installed, local part (``+cpu``) dropped; None if none is."""
+    """Return the version of the first of ``distributions`` that is installed, local part (``+cpu``) dropped; None if none is."""
     for name in distributions:
         try:
             return Version(Version(version(name)).public)
@@ -24,7 +24,7 @@ def installed_version(*distributions: str) -> Version | None:
 
 
 def patch_applies(reason: str, specifier: str, *distributions: str) -> bool:
-    """Whether a patch written for ``specifier`` (PEP 440) fits the installed release of ``distributions``.
+    """Return whether a patch written for ``specifier`` (PEP 440) fits the installed release of ``distributions``.
 
     An unknown release is reported and left unpatched: a patch on code it was not written for hides the real error.
     """

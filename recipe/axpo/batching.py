@@ -57,7 +57,7 @@ def assign_questions(row_counts: Sequence[int], num_mini_batches: int, capacity:
 
 @dataclass(frozen=True)
 class ModelPass:
-    """How one pass of a model (actor update, actor log-probs, reference log-probs) divides the rows it is given.
+    """Describe how one pass of a model (actor update, actor log-probs, reference log-probs) divides its rows.
 
     Attributes:
         dp_size: Data-parallel ranks that share the rows equally.

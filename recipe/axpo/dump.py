@@ -66,7 +66,7 @@ def write_rollouts(
 
 
 class _Rows:
-    """The fetched columns, row by row."""
+    """Hold the fetched columns, row by row."""
 
     def __init__(self, data: TensorDict):
         self._columns = {

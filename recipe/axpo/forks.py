@@ -46,7 +46,7 @@ class ToolCallSpan:
 
 
 class NoForkReason(StrEnum):
-    """Why a response offers no fork. The later in this list, the closer the response came to a fork."""
+    """Name the reason why a response offers no fork. The later in this list, the closer the response came to a fork."""
 
     UNREADABLE = "unreadable"  # reading the response raised an error
     NO_CALL = "no_call"  # no opening tag outside of thinking
@@ -62,7 +62,7 @@ class NoForkReason(StrEnum):
 
 @dataclass(frozen=True)
 class Reading:
-    """What one reading of a response finds.
+    """Hold what one reading of a response finds.
 
     Attributes:
         acted: whether the rollout belongs to its question's tool-using subgroup (the trigger, section 2, step 2): it

@@ -14,7 +14,7 @@ from recipe.axpo.selection import Candidate, SettledRollout, is_triggered
 
 @dataclass(frozen=True)
 class StepReport:
-    """What the coordinator knows of a finished batch.
+    """Hold what the coordinator knows of a finished batch.
 
     Attributes:
         groups: question -> its N settled rollouts, in their original state.
@@ -49,7 +49,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def thinking_acting_gap(report: StepReport) -> dict[str, float]:
-    """Metrics of one step. A rate without a denominator (no tool was used, nothing was selected) is left out.
+    """Compute the metrics of one step. A rate without a denominator (no tool was used, say) is left out.
 
     Keys (rates in 0..1):
         axpo/tool_use_rate: share of valid rollouts that called a tool.

@@ -70,7 +70,7 @@ RANKINGS: Mapping[str, Callable[[Candidate, int], float]] = {
 
 
 def is_triggered(rollouts: Sequence[SettledRollout], *, correct_threshold: float = 1.0) -> bool:
-    """Whether a question's tool-using subgroup is non-empty and entirely wrong, among its valid rollouts.
+    """Return whether a question's tool-using subgroup is non-empty and entirely wrong, among its valid rollouts.
 
     Args:
         rollouts: the group of one question.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ToolCallTags:
-    """Ids of a chat template's tags in one tokenizer; None where the tokenizer has no such single token."""
+    """Hold the ids of a chat template's tags in one tokenizer; None where the tokenizer has no such single token."""
 
     open_id: int
     close_id: int
@@ -41,7 +41,7 @@ class ToolCallTags:
 
     @property
     def ids(self) -> dict[str, int | None]:
-        """The keyword arguments of the functions in ``forks``."""
+        """Return the keyword arguments of the functions in ``forks``."""
         return {
             "open_id": self.open_id,
             "close_id": self.close_id,

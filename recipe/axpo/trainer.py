@@ -63,7 +63,7 @@ class AXPOTrainer(PPOTrainerSync):
 
     @property
     def num_mini_batches(self) -> int:
-        """Mini-batches of a training step, GRPO's number."""
+        """Return the number of mini-batches of a training step, which is GRPO's."""
         return self.config.data.train_batch_size // self.config.actor_rollout_ref.actor.ppo_mini_batch_size
 
     def on_sample_begin(self):

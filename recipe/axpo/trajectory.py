@@ -66,7 +66,7 @@ class Fork:
 
     @property
     def turn_prefix(self) -> tuple[int, ...]:
-        """The part of the forked assistant turn that lies before the fork, opening tag included."""
+        """Return the part of the forked assistant turn before the fork, opening tag included."""
         return self.response_ids[self.snapshot.response_length :]
 
 

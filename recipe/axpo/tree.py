@@ -33,7 +33,7 @@ Read = Callable[[Any, int], Reading]  # (output, executed calls) -> what ``forks
 
 @dataclass(frozen=True)
 class BranchColumn:
-    """What a row says of its place in its question's tree, for the estimator, the dump and a reader.
+    """Say a row's place in its question's tree, for the estimator, the dump and a reader.
 
     Attributes:
         question: uid of the question.

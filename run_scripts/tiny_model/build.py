@@ -44,7 +44,7 @@ PIECES = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\
 
 
 def build_tokenizer(corpus: Iterable[str], vocab_size: int = 640) -> Qwen2TokenizerFast:
-    """Byte-level BPE in Qwen's manner, trained on ``corpus``.
+    """Train a byte-level BPE in Qwen's manner on ``corpus``.
 
     Args:
         corpus: texts; special tokens and tags in them are left out of training.
@@ -76,7 +76,7 @@ def build_tokenizer(corpus: Iterable[str], vocab_size: int = 640) -> Qwen2Tokeni
 
 
 def build_processor(tokenizer: Qwen2TokenizerFast) -> Qwen3VLProcessor:
-    """Processor of patch 16, merge 2; images of at most ``PIXELS`` pixels."""
+    """Make a processor of patch 16, merge 2; images of at most ``PIXELS`` pixels."""
     sizes = {
         "patch_size": 16,
         "merge_size": 2,
@@ -94,7 +94,7 @@ def build_processor(tokenizer: Qwen2TokenizerFast) -> Qwen3VLProcessor:
 
 
 def build_config(tokenizer: Qwen2TokenizerFast) -> Qwen3VLConfig:
-    """Two text layers and two vision layers; the vocabulary is exactly the tokenizer's."""
+    """Configure two text layers and two vision layers; the vocabulary is exactly the tokenizer's."""
 
     def token(text: str) -> int:
         return tokenizer.convert_tokens_to_ids(text)
@@ -144,7 +144,7 @@ def build_config(tokenizer: Qwen2TokenizerFast) -> Qwen3VLConfig:
 
 
 def build_model(tokenizer: Qwen2TokenizerFast, seed: int = 0) -> Qwen3VLForConditionalGeneration:
-    """Random float32 weights, the same for the same seed."""
+    """Make random float32 weights, the same for the same seed."""
     torch.manual_seed(seed)
     model = Qwen3VLForConditionalGeneration(build_config(tokenizer)).float()
     ends = [tokenizer.convert_tokens_to_ids(t) for t in ("<|im_end|>", "<|endoftext|>")]
@@ -163,7 +163,7 @@ def build(output: str | Path, seed: int = 0) -> Path:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m run_scripts.tiny_model.build", description=__doc__.split("\n")[0])
     parser.add_argument("--output", required=True, type=Path, help="folder for the checkpoint")
     parser.add_argument("--seed", type=int, default=0, help="seed of the random weights (default 0)")

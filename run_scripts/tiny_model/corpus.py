@@ -17,7 +17,7 @@ FRAMING = (
 
 
 def tokenizer_corpus() -> list[str]:
-    """Sentences without the added tokens, which would otherwise be learnt as ordinary text."""
+    """Return sentences without the added tokens, which would otherwise be learnt as ordinary text."""
     texts = [FRAMING, *(json.dumps(schema) for schema in load_tool_schemas([TOOL_CONFIG]))]
     for kind in KINDS:
         texts += [f"{QUESTIONS[kind]} {INSTRUCTION}", BEFORE_CALL[kind]]

@@ -53,7 +53,7 @@ class Policy:
 
 
 def called_cell(text: str, scene: Scene) -> tuple[int, int] | None:
-    """(row, column) of the cell that a zoom call asks for; ``None`` for no call, a broken one or another box."""
+    """Return (row, column) of the cell that a zoom call asks for, or ``None``: no call, a broken one, another box."""
     match = CALL.search(text)
     if not match:
         return None
@@ -66,7 +66,7 @@ def called_cell(text: str, scene: Scene) -> tuple[int, int] | None:
 
 
 def answered(text: str) -> str | None:
-    """Content of the answer tag."""
+    """Return the content of the answer tag."""
     match = ANSWER.search(text)
     return match.group(1) if match else None
 
@@ -115,7 +115,7 @@ def measure(model: str | Path, scenes: int = 128, *, kind: str = "colour", seed:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m run_scripts.tiny_model.measure",
         description=__doc__.split("\n")[0],

@@ -55,7 +55,7 @@ def free_port() -> int:
 
 
 def overrides(stage: Stage, model: Path, data: Path, output: Path, seed: int, batch_size: int) -> list[str]:
-    """Hydra overrides of ``verl.trainer.sft_trainer`` for one stage."""
+    """Return the Hydra overrides of ``verl.trainer.sft_trainer`` for one stage."""
     return [
         f"data.train_files={data}",
         f"data.train_batch_size={batch_size}",
@@ -94,7 +94,7 @@ def overrides(stage: Stage, model: Path, data: Path, output: Path, seed: int, ba
 
 
 def single_process_environment() -> dict[str, str]:
-    """Environment of a CPU run in which torch.distributed finds a world of one."""
+    """Return the environment of a CPU run in which torch.distributed finds a world of one."""
     world = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1"}
     world |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     return {**os.environ, **cpu_environment(), **world}
@@ -136,7 +136,7 @@ def publish(checkpoint: Path, base: Path, output: Path) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m run_scripts.tiny_model.sft",
         description=__doc__.split("\n")[0],

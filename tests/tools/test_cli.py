@@ -129,7 +129,7 @@ def test_a_tool_of_verls_own(cli, tmp_path):
 def test_status(cli, tmp_path, calls, status, said):
     got, out, err = cli("run", "sample", write(tmp_path, "SampleTool"), *calls)
     assert got == status and err.splitlines()[-1] == f"python -m tools: {said}"
-    assert "before" not in out  # nothing is called after a failure of ours
+    assert "before" not in out  # nothing is called after an infrastructure failure
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The CPU platform answers everything that verl asks of one, and nobody meets it without asking for it."""
+"""The CPU platform answers everything that verl asks of one, and a process meets it only by asking for it."""
 
 import json
 import os

@@ -20,7 +20,7 @@ _VERL_PINS_MEMORY = patch_applies("the reference model offloads to pinned memory
 
 @contextmanager
 def _unpinned_offload():
-    """verl offloads the reference model to *pinned* host memory, which needs an accelerator to pin for."""
+    """Offload without pinning: verl pins host memory, which needs an accelerator to pin for."""
     original = fsdp_impl.CPUOffloadPolicy
     fsdp_impl.CPUOffloadPolicy = lambda pin_memory=False: CPUOffloadPolicy(pin_memory=False)
     try:

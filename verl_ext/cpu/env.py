@@ -17,7 +17,7 @@ SITE_DIR = Path(__file__).resolve().parent / "site"
 
 
 def cpu_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Variables that make verl, Ray and vLLM run on a CPU.
+    """Return the variables that make verl, Ray and vLLM run on a CPU.
 
     Args:
         base: environment to extend; its ``PYTHONPATH`` and thread settings are kept. Default: ``os.environ``.
@@ -53,7 +53,7 @@ def cpu_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def without_gpu() -> bool:
-    """Whether this is to be a CPU run: as asked for by ``VERL_PLATFORM``, else where no NVIDIA driver is installed."""
+    """Return whether this is a CPU run: ``VERL_PLATFORM`` says so, or no NVIDIA driver is installed."""
     asked_for = os.environ.get("VERL_PLATFORM")
     return asked_for == "cpu" if asked_for else shutil.which("nvidia-smi") is None
 

@@ -23,7 +23,7 @@ SHM = Path("/dev/shm")
 
 
 def _mapped_segments() -> set[str]:
-    """Names of the /dev/shm files that some live process has mapped."""
+    """Return the names of the /dev/shm files that some live process has mapped."""
     names = set()
     for maps in Path("/proc").glob("[0-9]*/maps"):
         try:
@@ -73,7 +73,7 @@ class Run:
         return found
 
     def memory(self) -> dict[str, float | dict[str, float]]:
-        """Memory in GiB: ``total`` of all processes (shared pages counted once), ``shm`` (/dev/shm), by process name.
+        """Return memory in GiB: ``total`` (shared pages counted once), ``shm`` (/dev/shm), and by process name.
 
         Processes are named by Ray's title or their command; those under 50 MiB are left out of ``processes``.
         """

@@ -25,14 +25,14 @@ class _CPUDeviceModule(ModuleType):
 
     @staticmethod
     def memory_allocated(device=None) -> int:
-        """Resident memory of this process in bytes."""
+        """Return the resident memory of this process in bytes."""
         return psutil.Process().memory_info().rss
 
     memory_reserved = memory_allocated
 
     @staticmethod
     def max_memory_allocated(device=None) -> int:
-        """Peak resident memory of this process in bytes."""
+        """Return the peak resident memory of this process in bytes."""
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         return max(peak, psutil.Process().memory_info().rss)  # the kernel's peak lags a little behind
 
@@ -40,7 +40,7 @@ class _CPUDeviceModule(ModuleType):
 
     @staticmethod
     def mem_get_info(device=None) -> tuple[int, int]:
-        """(available, total) memory of the machine in bytes."""
+        """Return (available, total) memory of the machine in bytes."""
         memory = psutil.virtual_memory()
         return memory.available, memory.total
 

@@ -16,7 +16,7 @@ install()  # an interpreter without our sitecustomize (a notebook, a debugger) s
 
 
 def dedupe_backends(backend: str | None) -> str | None:
-    """``"cpu:gloo,cpu:gloo"`` -> ``"cpu:gloo"``; other strings unchanged.
+    """Turn ``"cpu:gloo,cpu:gloo"`` into ``"cpu:gloo"``, and leave other strings.
 
     verl names one backend for the host and one for the device; here they are the same, which torch rejects as a
     duplicate device type.

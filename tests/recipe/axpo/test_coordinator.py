@@ -71,7 +71,7 @@ def test_a_question_without_candidates_never_waits():
         batch = coordinator()
         await batch.open(1, 4, N)
         right = [SettledRollout(0, 1.0, True, group(0.1)[0].spans), *group()[1:]]
-        for question, rollouts in {"nobody acted": group(), "one is right": right, "failed": []}.items():
+        for question, rollouts in {"no call": group(), "one is right": right, "failed": []}.items():
             assert await asyncio.wait_for(batch.settle(1, question, rollouts, {}), 1) == []
 
     run(test())
@@ -165,7 +165,7 @@ def test_close_waits_for_what_was_branched_and_forgets_the_step():
         assert [sessions(await task) for task in tasks.values()] == [[0, 1], [0], []]
         closing = asyncio.create_task(batch.close(7))
         await batch.branched(7, "a", [[0.0, 1.0], [0.0, None]])
-        assert await still_waiting(closing)  # for "b"; nobody waits for "c"
+        assert await still_waiting(closing)  # for "b", and nothing waits for "c"
         await batch.branched(7, "b", [[0.0, 0.0]])
         report = await closing
         assert not batch._steps

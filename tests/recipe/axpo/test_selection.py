@@ -51,7 +51,7 @@ def names(candidates):
         ([tool(0), no_tool(1)], True),
         ([tool(0), no_tool(1, reward=1.0)], True),
         ([tool(0), tool(1, reward=1.0)], False),
-        ([tool(0), tool(1, reward=1.0, valid=False)], True),  # our failure is no evidence of a right answer
+        ([tool(0), tool(1, reward=1.0, valid=False)], True),  # an infrastructure failure is no evidence of a right answer
         ([tool(0, valid=False), no_tool(1)], False),  # nor of a wrong one
         ([tool(0, reward=0.99)], True),
         ([tool(0, reward=1.5)], False),
@@ -261,7 +261,7 @@ def test_properties_of_any_ranking(batch, budget, ranking, seed):
         assert rollout.valid and rollout.used_tool and pick.span in rollout.spans
         assert not any(r.valid and r.used_tool and r.reward >= 1 for r in groups[pick.question])
         taken[pick.question] += 1
-        for other, count in taken.items():  # breadth first: nobody waits with one pick less and candidates left
+        for other, count in taken.items():  # breadth first: no question with candidates left has one pick less
             assert count >= taken[pick.question] - 1 or count == available[other]
 
 
