@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from run_scripts.summary import Metrics, summary_table
+from run_scripts.summary import Metrics, new_attempt, summary_table
 from verl_ext.cpu.env import REPO_ROOT
 from verl_ext.cpu.launch import Run, launch
 
@@ -74,7 +74,7 @@ def command(args: argparse.Namespace, data: Path) -> list[str]:
         "-m",
         "recipe.axpo.main_axpo",
         f"--config-dir={REPO_ROOT / 'run_scripts' / 'config'}",
-        "+preset=cpu",
+        "+hardware=cpu",
         f"algorithm.adv_estimator={args.estimator}",
         f"axpo.seed={args.seed}",
         f"data.seed={args.seed}",
@@ -84,18 +84,10 @@ def command(args: argparse.Namespace, data: Path) -> list[str]:
         f"trainer.default_local_dir={args.output / 'checkpoints'}",
         f"trainer.rollout_data_dir={args.output / 'rollouts'}",
         f"trainer.total_training_steps={args.steps}",
-        "trainer.total_epochs=1000000",  # verl stops at whichever comes first
         f"trainer.save_freq={args.save_freq}",
         f"trainer.test_freq={args.steps}",
         *args.overrides,
     ]
-
-
-def new_attempt(output: Path) -> Path:
-    """Return the metrics file of this attempt; verl's file logger would overwrite the earlier attempt's."""
-    folder = output / "metrics"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"attempt-{len(list(folder.glob('attempt-*.jsonl'))):03d}.jsonl"
 
 
 def follow(run: Run, metrics: Metrics, args: argparse.Namespace) -> tuple[int, float]:

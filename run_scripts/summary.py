@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Metrics of a finished or running quickstart, and the table it prints."""
+"""Read the metrics of a finished or running training, and print the Thinking-Acting Gap as a table."""
 
 from __future__ import annotations
 
@@ -22,12 +22,19 @@ ROWS = (
 )
 
 
+def new_attempt(output: Path) -> Path:
+    """Return the metrics file of this attempt; verl's file logger would overwrite the earlier attempt's."""
+    folder = output / "metrics"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"attempt-{len(list(folder.glob('attempt-*.jsonl'))):03d}.jsonl"
+
+
 class Metrics:
     """Read what verl's file logger wrote into ``folder``. A later attempt's step replaces an earlier's.
 
     Attributes:
         steps: training step -> metrics, steps with training metrics only.
-        validation: step -> accuracy on the validation questions.
+        validation: step -> accuracy on the validation questions, the mean over data sources.
     """
 
     def __init__(self, folder: Path):
@@ -48,9 +55,9 @@ class Metrics:
                 data = entry["data"]
                 if "training/global_step" in data:
                     self.steps[entry["step"]] = data
-                for key, value in data.items():
-                    if key.startswith("val-core/") and "/acc/mean@" in key:
-                        self.validation.setdefault(entry["step"], value)
+                accuracies = [v for k, v in data.items() if k.startswith("val-core/") and "/acc/mean@" in k]
+                if accuracies:
+                    self.validation[entry["step"]] = sum(accuracies) / len(accuracies)
 
     @property
     def last_step(self) -> int | None:

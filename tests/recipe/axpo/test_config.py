@@ -160,7 +160,7 @@ def read(data, monkeypatch):
     def compose_with(*overrides, preset=True):
         given = [
             f"hydra.searchpath=[pkg://verl.trainer.config,file://{PRESETS}]",
-            *(["+preset=cpu"] if preset else []),
+            *(["+hardware=cpu"] if preset else []),
             f"data.train_files={data}/good.parquet",
             f"data.val_files={data}/good.parquet",
             *(override.replace("{data}", str(data)) for override in overrides),
@@ -568,7 +568,7 @@ def test_entry_point_stops_before_ray_starts(tmp_path):
             "-m",
             "recipe.axpo.main_axpo",
             f"--config-dir={PRESETS}",
-            "+preset=cpu",
+            "+hardware=cpu",
             f"trainer.default_local_dir={tmp_path}",
             f"+ray_kwargs.ray_init._temp_dir={tmp_path / 'ray'}",
             "axpo.continuations=1",

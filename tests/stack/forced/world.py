@@ -67,13 +67,13 @@ VARIANTS = {
 
 
 def load_config(model: Path, *overrides: str):
-    """The configuration that ``main_axpo --config-dir run_scripts/config +preset=cpu`` would get."""
+    """The configuration that ``main_axpo --config-dir run_scripts/config +hardware=cpu`` would get."""
     with initialize_config_dir(str(REPO_ROOT / "recipe" / "axpo" / "config"), version_base=None):
         config = compose(
             "axpo_trainer",
             overrides=[
                 f"hydra.searchpath=[pkg://verl.trainer.config,file://{REPO_ROOT / 'run_scripts' / 'config'}]",
-                "+preset=cpu",
+                "+hardware=cpu",
                 f"actor_rollout_ref.model.path={model}",
                 "trainer.default_local_dir=unused",
                 *COMMON,
