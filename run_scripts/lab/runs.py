@@ -121,7 +121,7 @@ def _run(job: Job, overrides: list[str]) -> bool:
 
 
 def run_all(jobs: list[Job], parallel: int, overrides: Iterable[str] = ()) -> bool:
-    """Run jobs, ``parallel`` at a time, seed by seed, so that arms can be compared early. Returns whether all are done."""
+    """Run jobs in their order, ``parallel`` at a time. Returns whether all are done."""
     waiting = [job for job in jobs if not job.done]
     print(f"{len(jobs)} runs, {len(jobs) - len(waiting)} of them done", flush=True)
     with ThreadPoolExecutor(parallel) as pool:
