@@ -89,6 +89,8 @@ class Settings:
         backend = one_of("BACKEND", BACKENDS, "fsdp2")
         if hardware == "cpu" and backend == "megatron":
             raise SettingError("BACKEND=megatron needs GPUs; leave it out with HARDWARE=cpu")
+        if hardware == "8x40gb" and backend == "megatron":
+            raise SettingError("HARDWARE=8x40gb is a preset of BACKEND=fsdp2: it shares sequences by Ulysses")
         nnodes = environ.get("NNODES")
         if nnodes and not (nnodes.isdecimal() and int(nnodes) > 0):
             raise SettingError(f"NNODES must be a positive integer, got {nnodes!r}")
@@ -164,6 +166,8 @@ def command(settings: Settings, overrides: list[str], environ: Mapping[str, str]
     if settings.stage != "sft":
         program = [sys.executable, "-m", "recipe.axpo.main_axpo", f"--config-dir={CONFIG_DIR}"]
         return [*program, *rl_overrides(settings), *overrides]
+    from run_scripts.check import compose_sft
+
     config = compose_sft(sft_overrides(settings) + overrides)
     launcher = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={config.trainer.n_gpus_per_node}"]
     if config.trainer.nnodes == 1:
@@ -176,14 +180,6 @@ def command(settings: Settings, overrides: list[str], environ: Mapping[str, str]
         launcher += [f"--master-addr={environ['MASTER_ADDR']}", f"--master-port={environ.get('MASTER_PORT', '29500')}"]
     program = ["-m", "verl.trainer.sft_trainer", f"--config-dir={CONFIG_DIR / 'sft'}"]
     return [*launcher, *program, *sft_overrides(settings), *overrides]
-
-
-def compose_sft(overrides: list[str]):
-    """Compose the configuration of the SFT trainer as the trainer itself will."""
-    from hydra import compose, initialize_config_module
-
-    with initialize_config_module("verl.trainer.config", version_base=None):
-        return compose("sft_trainer_engine", [f"hydra.searchpath=[file://{CONFIG_DIR / 'sft'}]", *overrides])
 
 
 def prepare(settings: Settings) -> None:
