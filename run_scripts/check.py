@@ -13,7 +13,7 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 from hydra import compose, initialize_config_dir, initialize_config_module
@@ -52,16 +52,16 @@ def check(settings: Settings, overrides: list[str]) -> int:
 
     prepare_interpreter()  # verl is imported below, and wants to be told where there is no GPU
     sft = settings.stage == "sft"
-    given = (sft_overrides(settings) if sft else rl_overrides(settings)) + overrides
+    given, composed = (sft_overrides(settings), compose_sft) if sft else (rl_overrides(settings), compose_rl)
     try:
-        config = (compose_sft if sft else compose_rl)(given)
+        config = composed([*given, *overrides])
         OmegaConf.to_container(config, resolve=not sft)
     except (HydraException, OmegaConfBaseException) as error:
         print(f"PROBLEM  {' '.join(str(error).split())}")
         return 1
     where = f"{settings.hardware}, {settings.backend}, {settings.engine}"
     print(f"Qwen3-VL-{settings.size.upper()} {settings.stage} on {where}, in {settings.output}\n")
-    found = list(path_problems(settings))
+    found = [*path_problems(settings), *(type_problems(config, composed(given)) if overrides else [])]
     try:
         size = ModelSize.read(settings.model)
     except (OSError, ValueError):
@@ -97,6 +97,24 @@ def path_problems(settings: Settings) -> Iterator[str]:
             prepare(settings)
     except SettingError as error:
         yield str(error)
+
+
+def type_problems(config: DictConfig, default: DictConfig) -> Iterator[str]:
+    """Yield options whose default is a number or a truth value, and that are a text now. verl would fail much later."""
+
+    def leaves(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+        if isinstance(node, dict):
+            for name, value in node.items():
+                yield from leaves(value, (*path, name))
+        else:
+            yield path, node
+
+    before = dict(leaves(OmegaConf.to_container(default)))
+    for path, value in leaves(OmegaConf.to_container(config)):
+        kind = type(before.get(path))
+        if kind in (int, float, bool) and isinstance(value, str) and not value.startswith("${"):
+            wanted = "true or false" if kind is bool else "a number"
+            yield f"{'.'.join(path)} must be {wanted}, got {value!r}"
 
 
 def rl_problems(config: DictConfig) -> Iterator[str]:
