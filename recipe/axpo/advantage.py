@@ -51,6 +51,7 @@ def compute_axpo_advantage(
     role: Sequence[int],
     prefix_group: Sequence[Hashable | None],
     recovery_reward: Sequence[float | None],
+    separate_groups: bool = True,
     epsilon: float = 1e-6,
     norm_adv_by_std_in_grpo: bool = True,
     config: Any = None,
@@ -69,6 +70,8 @@ def compute_axpo_advantage(
         prefix_group: (B,) id of the fork that a SOURCE or CONTINUATION row belongs to. None on ROLLOUT rows; where a
             column cannot hold None: NaN, a negative integer or an empty string.
         recovery_reward: (B,) r_prefix (Eq. 3) on SOURCE rows, on the scale of the rewards; unread elsewhere.
+        separate_groups: normalise each stream on its own. Otherwise (an ablation of the paper's) a question's rollouts
+            and all of its continuations are one group, in which Eq. 4 replaces a source's own reward.
         epsilon: added to the standard deviation.
         norm_adv_by_std_in_grpo: divide by the standard deviation (GRPO) or not (Dr. GRPO).
         config: verl's algorithm configuration; nothing in it is read.
@@ -105,6 +108,10 @@ def compute_axpo_advantage(
             return centred
         return centred / (torch.ones_like(rewards[0]) + epsilon if alone else group_rewards.std() + epsilon)
 
+    if not separate_groups:
+        for rows in continuations.values():
+            originals[question[rows[0]]] += rows
+        continuations = {}
     for rows in originals.values():
         group_rewards = rewards[rows]
         group_advantages = normalise(group_rewards)

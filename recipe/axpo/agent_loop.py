@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import functools
+import itertools
 from concurrent.futures import Future
 from threading import Thread
 from typing import Any
@@ -21,6 +22,8 @@ from verl.experimental.agent_loop.tool_agent_loop import AgentData, AgentState, 
 from verl.tools.function_tool import FunctionTool
 
 TRAJECTORY_KEY = "axpo_trajectory"
+# What only the reward reads, of ``output.extra_fields``: the texts of the assistant turns, and the prompt with images.
+REWARD_KEYS = ("model_turns", "raw_prompt")
 
 
 class RolloutInfrastructureError(RuntimeError):
@@ -104,6 +107,8 @@ class AXPOToolAgentLoop(ToolAgentLoop):
         self.server_manager = _WatchedClient(self.server_manager, recorded)
         output = await super().run(sampling_params, **kwargs)
         output.extra_fields[TRAJECTORY_KEY] = self._trajectory
+        turns = await asyncio.to_thread(model_turns, output.response_ids, output.response_mask, self.tokenizer)
+        output.extra_fields |= dict(zip(REWARD_KEYS, (turns, kwargs.get("raw_prompt")), strict=True))
         return output
 
     async def _handle_pending_state(self, agent_data: AgentData, sampling_params: dict[str, Any]) -> AgentState:
@@ -163,6 +168,19 @@ class AXPOToolAgentLoop(ToolAgentLoop):
             raise RolloutInfrastructureError(f"tool {tool_call.name!r} failed: {self._infrastructure_errors[0]}")
         self._trajectory.executed_calls += 1
         return result
+
+
+def model_turns(ids: list[int], mask: list[int], tokenizer: Any) -> list[str]:
+    """Return the texts that the model generated, one for each turn. The last one is empty if a tool has the last word.
+
+    The mask tells them from what tools returned, whatever the chat template and the texts are.
+    """
+    runs = [
+        (generated, [token for token, _ in run])
+        for generated, run in itertools.groupby(zip(ids, mask, strict=True), key=lambda pair: bool(pair[1]))
+    ]
+    turns = [tokenizer.decode(run, skip_special_tokens=True) for generated, run in runs if generated]
+    return turns if runs and runs[-1][0] else [*turns, ""]
 
 
 def watched(tool: Any, errors: list[str]) -> Any:

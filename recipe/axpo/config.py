@@ -31,6 +31,8 @@ class AXPOConfig:
     ranking: str = "confidence"
     correct_threshold: float = 1.0
     continuation_weight: float = 1.0
+    prefix_credit: bool = True
+    separate_groups: bool = True
     early_release: bool = True
     session_timeout_s: float = 3600.0
     tool_timeout_s: float = 900.0
@@ -63,7 +65,7 @@ class AXPOConfig:
             "a number of at least 0",
         )
         check(is_int(self.seed), "seed", "an integer")
-        for name in ("early_release", "session_seeds", "trace_engine_calls"):
+        for name in ("prefix_credit", "separate_groups", "early_release", "session_seeds", "trace_engine_calls"):
             check(isinstance(getattr(self, name), bool), name, "true or false")
         for name in ("session_timeout_s", "tool_timeout_s", "barrier_timeout_s", "close_timeout_s"):
             check(

@@ -31,7 +31,7 @@ import transfer_queue as tq
 from ray.exceptions import GetTimeoutError, RayActorError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from recipe.axpo.advantage import Role
-from recipe.axpo.agent_loop import TRAJECTORY_KEY, RolloutInfrastructureError
+from recipe.axpo.agent_loop import REWARD_KEYS, TRAJECTORY_KEY, RolloutInfrastructureError
 from recipe.axpo.config import AXPOConfig, branching_enabled
 from recipe.axpo.coordinator import get_coordinator, start_coordinator
 from recipe.axpo.deadline import DeadlineExceeded, within
@@ -158,6 +158,7 @@ class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
             read=self._read,
             fork=self.axpo.fork,
             correct_threshold=self.axpo.correct_threshold,
+            prefix_credit=self.axpo.prefix_credit,
             place=place,
             branching=self.branching,
         )
@@ -287,6 +288,8 @@ class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
             if self.branching and not validate and output.response_logprobs is None:
                 raise RolloutInfrastructureError("the rollout engine returned no log-probabilities")
             await self._score(writer, output, kwargs)
+            for key in REWARD_KEYS:
+                output.extra_fields.pop(key, None)
             if output.reward_score is None or not math.isfinite(output.reward_score):
                 raise RolloutInfrastructureError(
                     f"the reward is {output.reward_score}: a finite one is needed, from the streaming reward path"

@@ -141,12 +141,13 @@ class AXPOTrainer(PPOTrainerSync):
             role=[column.role for column in columns],
             prefix_group=[column.prefix_group for column in columns],
             recovery_reward=[column.recovery_reward for column in columns],
+            separate_groups=self.axpo.separate_groups,
             norm_adv_by_std_in_grpo=self.config.algorithm.get("norm_adv_by_std_in_grpo", True),
             config=self.config.algorithm,
         )
         # verl gives a row that is alone in its group its raw reward. The others of its group were infrastructure
         # failures, so it has no baseline: like a lone continuation it trains nothing.
-        advantages[lone_rows(columns)] = 0.0
+        advantages[lone_rows(columns, self.axpo.separate_groups)] = 0.0
         is_continuation = torch.tensor([column.role == Role.CONTINUATION for column in columns])
         if self.axpo.continuation_weight != 1.0:  # PPO's clipped loss is homogeneous in the advantage.
             advantages[is_continuation] *= self.axpo.continuation_weight
@@ -204,7 +205,7 @@ class AXPOTrainer(PPOTrainerSync):
         rows = _without_padding(batch)
         data = tq.kv_batch_get(keys=rows.keys, partition_id=rows.partition_id, select_fields=["rm_scores", "num_turns"])
         columns = branch_columns(rows, self.branching)
-        metrics["axpo/lone_rows"] = len(lone_rows(columns))
+        metrics["axpo/lone_rows"] = len(lone_rows(columns, self.axpo.separate_groups))
         metrics.update(
             original_figures(
                 columns,
@@ -320,12 +321,14 @@ def _rollout_corr_metrics(data: TensorDict, correction: DictConfig | None) -> di
     return metrics
 
 
-def lone_rows(columns: Sequence[BranchColumn]) -> list[int]:
+def lone_rows(columns: Sequence[BranchColumn], separate_groups: bool = True) -> list[int]:
     """Find the rows that are alone in their group, because all others were infrastructure failures.
 
-    The group of a continuation is its siblings, that of any other row the original rollouts of its question.
+    The group of a continuation is its siblings, that of any other row the original rollouts of its question. Without
+    ``separate_groups`` all rows of a question are one group.
     """
-    groups = [c.prefix_group if c.role == Role.CONTINUATION else c.question for c in columns]
+    apart = Role.CONTINUATION if separate_groups else None
+    groups = [column.prefix_group if column.role == apart else column.question for column in columns]
     sizes = Counter(groups)
     return [row for row, group in enumerate(groups) if sizes[group] == 1]
 

@@ -103,6 +103,8 @@ class QuestionTree:
         read: reads a response, see ``forks.read_response``.
         fork: fork policy, see ``selection.restrict_spans``.
         correct_threshold: a reward of at least this is correct.
+        prefix_credit: whether a source trains its prefix with the recovery reward. Otherwise it stays the rollout that
+            it was, with its own reward.
         place: the question's place in its batch.
         branching: whether sessions may be forked; otherwise nothing is kept for that.
     """
@@ -116,12 +118,13 @@ class QuestionTree:
         read: Read,
         fork: str = "first",
         correct_threshold: float = 1.0,
+        prefix_credit: bool = True,
         place: int = 0,
         branching: bool = True,
     ):
         self.question, self.num_rollouts, self.continuations = question, num_rollouts, continuations
         self.place, self.branching = place, branching
-        self.correct_threshold = correct_threshold
+        self.correct_threshold, self.prefix_credit = correct_threshold, prefix_credit
         self.errors: dict[int, BaseException] = {}
         self._read, self._fork_policy = read, fork
         self._sessions: dict[int, _Session] = {}
@@ -248,9 +251,11 @@ class QuestionTree:
         rewards = [self._sessions[n].reward for n in self._continuations_of(number) if n in self._sessions]
         if candidate is None or not rewards:
             return Row(mask, column)
+        column = self._branch(column, Role.SOURCE, number, candidate.span)
+        if not self.prefix_credit:  # with its own reward, Eq. 4 is GRPO
+            return Row(mask, replace(column, recovery_reward=session.reward))
         recovery = recovery_reward(session.reward, rewards, correct_threshold=self.correct_threshold)
         length = candidate.span.fork
-        column = self._branch(column, Role.SOURCE, number, candidate.span)
         return Row(mask[:length] + (0,) * (len(mask) - length), replace(column, recovery_reward=recovery))
 
     def _branch(self, column: BranchColumn, role: Role, source: int, span: Any) -> BranchColumn:

@@ -66,13 +66,18 @@ def _rates() -> list[Arm]:
 
 
 _VARIED = [
-    Arm("random-g50", "random ranking", 0.5, ("axpo.ranking=random",)),
     Arm("most-confident-g50", "most confident first", 0.5, ("axpo.ranking=most_confident",)),
     Arm("r0125-g50", "r = 0.125", 0.5, ("axpo.budget_ratio=0.125",)),
     Arm("r05-g50", "r = 0.5", 0.5, ("axpo.budget_ratio=0.5",)),
 ]
 
-ARMS: Mapping[str, Arm] = {arm.name: arm for arm in [*_at(0.5), *_at(0.75), *_rates(), *_VARIED]}
+_ABLATED = [
+    Arm("random-g50", "random ranking", 0.5, ("axpo.ranking=random",)),
+    Arm("no-prefix-g50", "no prefix credit", 0.5, ("axpo.prefix_credit=false",)),
+    Arm("one-group-g50", "no separate groups", 0.5, ("axpo.separate_groups=false",)),
+]
+
+ARMS: Mapping[str, Arm] = {arm.name: arm for arm in [*_at(0.5), *_at(0.75), *_rates(), *_VARIED, *_ABLATED]}
 
 SUITES: Mapping[str, Suite] = {
     "gap": Suite(
@@ -90,6 +95,9 @@ SUITES: Mapping[str, Suite] = {
     ),
     "rankings": Suite(
         "Does it matter which calls are resampled first?", ("axpo-g50", "random-g50", "most-confident-g50")
+    ),
+    "ablations": Suite(
+        "Which part of AXPO matters?", ("axpo-g50", "random-g50", "no-prefix-g50", "one-group-g50", "grpo-g50")
     ),
     "budget": Suite("How much resampling is worth its cost?", ("axpo-g50", "r0125-g50", "r05-g50")),
 }

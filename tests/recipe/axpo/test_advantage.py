@@ -74,6 +74,15 @@ def test_no_recovery_is_ordinary_grpo():
     assert advantages(rows) == pytest.approx([*grpo([0, 0, 1]), 0, 0, 0, 0], rel=1e-5)
 
 
+def test_without_separate_groups_a_question_is_one_group():
+    rows = [source("f", 1.0), rollout(0.0), rollout(1.0), continuation("f", 1.0), continuation("f", 0.0)]
+    rows += [rollout(0.0, "other"), rollout(1.0, "other")]
+    result = advantages(rows, separate_groups=False)
+    assert result[0] == pytest.approx(grpo([1, 0, 1, 1, 0])[0], rel=1e-5)  # its own reward replaced
+    assert result[1:5] == pytest.approx(grpo([0, 0, 1, 1, 0])[1:], rel=1e-5)
+    assert result[5:] == pytest.approx(grpo([0, 1]), rel=1e-5)
+
+
 def test_several_sources_each_on_its_own():
     rows = [source("f", 1.0), source("g", 1.0), source("h", 0.0), rollout(1.0), rollout(0.0)]
     rows += [continuation("f", r) for r in (1.0, 0.0)] + [continuation("g", r) for r in (1.0, 1.0)]

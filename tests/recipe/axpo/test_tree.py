@@ -47,7 +47,7 @@ class Case:
         continuations: source session -> list of (mask after the fork, reward), None for one that failed.
     """
 
-    def __init__(self, masks, rewards, forks, continuations, threshold=1.0):
+    def __init__(self, masks, rewards, forks, continuations, threshold=1.0, **options):
         self.forks, self.outputs, self.parent = forks, {}, {}
         number_of_continuations = max((len(c) for c in continuations.values()), default=K)
         spans = {
@@ -61,7 +61,7 @@ class Case:
             return Reading(bool(found), found, None if found else NoForkReason.NO_CALL)
 
         self.tree = tree = QuestionTree(
-            "q", len(masks), continuations=number_of_continuations, read=read, correct_threshold=threshold
+            "q", len(masks), continuations=number_of_continuations, read=read, correct_threshold=threshold, **options
         )
         self.first_rows = {}
         for session, mask in enumerate(masks):
@@ -138,6 +138,17 @@ def test_one_question_by_hand():
     assert columns[1].engine_calls == ()
     assert {c.question for c in columns.values()} == {"q"}
     assert set(case.tree.errors) == {2, 5}
+
+
+def test_without_prefix_credit_a_source_trains_as_the_rollout_that_it_was():
+    options = {"masks": [G + T + G, G], "rewards": [0.0, 1.0], "forks": {0: 4}}
+    outcomes = {0: [([1, 1], 1.0), ([1], 0.0)]}
+    with_credit, without = (Case(**options, continuations=outcomes, prefix_credit=credit) for credit in (True, False))
+    source, other = with_credit.rows[0], without.rows[0]
+    assert (source.column.recovery_reward, other.column.recovery_reward) == (1.0, 0.0)
+    assert list(source.response_mask) == [1] * 4 + [0] * 10 and list(other.response_mask) == G + T + G
+    assert with_credit.rows[1:] == without.rows[1:]
+    assert set(trained(without).values()) == {1}
 
 
 def test_rows_are_ordinary_until_the_selection_is_known():
