@@ -41,6 +41,7 @@ class Answer:
         lost_state: see ``PastCall``.
         replay: see ``PastCall``.
         metrics: the tool's own figures.
+        counts: see ``CallRecord``.
     """
 
     text: str
@@ -50,6 +51,7 @@ class Answer:
     lost_state: bool = False
     replay: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
+    counts: tuple[str, ...] = ()
 
 
 class AgentTool(BaseTool):
@@ -129,7 +131,7 @@ class AgentTool(BaseTool):
             nonlocal started
             started = time.monotonic()
 
-        failure, truncated = None, False
+        failure, truncated, counts = None, False, ()
         try:
             if not isinstance(parameters, dict):
                 names = ", ".join(self.tool_schema.function.parameters.properties)
@@ -137,7 +139,7 @@ class AgentTool(BaseTool):
             create_kwargs = self._create_kwargs.get(instance_id, {})
             answer = await self.gate.run(lambda: self.call(parameters, agent_data, create_kwargs), on_start)
             failure = None if answer.failure is None else f"model:{answer.failure}"
-            truncated = answer.truncated
+            truncated, counts = answer.truncated, answer.counts
             if agent_data is not None:
                 past_calls(agent_data).append(PastCall(self.name, parameters, answer.lost_state, answer.replay))
         except BadArgument as error:
@@ -152,7 +154,7 @@ class AgentTool(BaseTool):
         finally:
             ended = time.monotonic()
             began = ended if started is None else started  # The call may have ended in the queue.
-            record(CallRecord(self.name, failure, ended - began, began - queued, truncated))
+            record(CallRecord(self.name, failure, ended - began, began - queued, truncated, counts))
         # Text that a tool has read must not look like the end of a turn or an image to the tokenizer.
         text = neutralise(answer.text)
         response = ToolResponse(text=text, **({"image": answer.images} if answer.images else {}))

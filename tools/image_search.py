@@ -11,7 +11,6 @@ import asyncio
 import base64
 import binascii
 import hashlib
-import json
 import math
 import time
 from io import BytesIO
@@ -22,14 +21,17 @@ from PIL import Image
 
 from tools.base import AgentTool, Answer
 from tools.images import check_index, conversation_images, open_image, promise_pixels, tool_pixels
-from tools.search.pictures import HASH_BITS, PictureIndex, open_picture
-from tools.search.thumbnails import MIN_PIXELS, check_picture, may_be_asked, thumbnail_of
+from tools.search.pictures import HASH_BITS, PictureIndex
+from tools.search.refusals import STATUSES, refuses
+from tools.search.thumbnails import MIN_PIXELS, check_picture, may_be_asked, open_thumbnail
 from verl_ext.service.http import api_key
+from verl_ext.service.json_answer import field_of, form_of, read_json
 from verl_ext.service.options import Check, SearchOptions, address, check_cache
 from verl_ext.service.text import CUT_MARK, neutralise, one_line
 from verl_ext.tool_calls import BadArgument, ToolInfrastructureError
 
 THUMBNAIL_TIMEOUT_S = 10.0  # A slow image host costs its image, not the call.
+MAX_TITLE_READ = 10_000  # What is further back is not even looked at.
 NO_RESULTS = "No matching images were found."
 NO_PIXELS = "cannot show more: no pixels are left. Answer from what you have seen."
 
@@ -86,7 +88,17 @@ class ImageSearchOptions(SearchOptions):
             raise ValueError("cache_mode: backend offline needs no cache")
         if self.backend == "http" and (self.folder or self.titles or self.index_dir):
             raise ValueError("folder, titles and index_dir are for backend offline")
+        self.answer_form()
         return self
+
+    def answer_form(self) -> type:
+        """Return the form of the service's answer.
+
+        Raises:
+            ValueError: two fields contradict each other.
+        """
+        result = dict.fromkeys((self.title_field, self.thumbnail_field, self.thumbnail_url_field), str)
+        return form_of("answer", {self.results_field: list[form_of("result", result)]})
 
 
 class ImageSearchTool(AgentTool):
@@ -116,6 +128,7 @@ class ImageSearchTool(AgentTool):
         self._cache = options.make_cache(self.name, options.url)
         self._rate = options.make_rate_limit(self.name)
         self._http = options.make_client(self.name, self._key)
+        self._form = options.answer_form()
 
     async def call(self, parameters: dict[str, Any], agent_data: Any, create_kwargs: dict[str, Any]) -> Answer:
         """Search.
@@ -131,7 +144,7 @@ class ImageSearchTool(AgentTool):
             one turn count from the same images and announce the same indices.
 
         Raises:
-            BadArgument: an argument is wrong, or no pixels are left.
+            BadArgument: an argument is wrong, the service refuses the image, or no pixels are left.
             ToolInfrastructureError: the service, the cache, the rate limit or the image itself failed.
         """
         started = time.monotonic()
@@ -155,7 +168,7 @@ class ImageSearchTool(AgentTool):
             return Answer(NO_RESULTS, metrics={"results": 0})
         lines, truncated, index = [], False, len(images)
         for (title, _), thumbnail in zip(results, thumbnails, strict=True):
-            clean = neutralise(one_line(title)) or "(no title)"
+            clean = neutralise(one_line(title[:MAX_TITLE_READ])) or "(no title)"
             short, limit = clean, self.options.max_title_chars
             if len(clean) > limit:
                 short, truncated = f"{clean[: limit - len(CUT_MARK)].rstrip()}{CUT_MARK}", True
@@ -185,8 +198,7 @@ class ImageSearchTool(AgentTool):
         for number, source in enumerate(sources):
             limit = min(self.options.max_pixels, area // (len(sources) - number))
             limit = limit if limit >= MIN_PIXELS else min(area, MIN_PIXELS)  # Show the first results rather than none.
-            image = None if source is None or limit < MIN_PIXELS else open_picture(source)
-            thumbnail = None if image is None else thumbnail_of(image, limit)
+            thumbnail = None if source is None or limit < MIN_PIXELS else open_thumbnail(source, limit)
             area -= 0 if thumbnail is None else thumbnail.width * thumbnail.height
             thumbnails.append(thumbnail)
         return thumbnails
@@ -204,8 +216,11 @@ class ImageSearchTool(AgentTool):
         left = options.budget_s - (time.monotonic() - started)
         body = await self._cache.answer("http", request, lambda: self._ask(image, left))
         try:
-            results = self._parse(body)[: options.max_results]
-        except ValueError as error:  # The answer was recorded with other field names.
+            results = self._parse(body)
+        except ValueError as error:
+            if refuses(body, "image"):
+                raise BadArgument("img_idx", "was refused by the search service. Choose another image.") from None
+            # Otherwise the answer was recorded with other field names.
             raise ToolInfrastructureError(f"{self.name}: cache {options.cache}: {error}", "cache") from None
         left = min(THUMBNAIL_TIMEOUT_S, options.budget_s - (time.monotonic() - started))
         thumbnails = await asyncio.gather(*(self._fetch(inline, url, left) for _, inline, url in results))
@@ -221,7 +236,9 @@ class ImageSearchTool(AgentTool):
             headers={} if self._key is None else {"Authorization": f"Bearer {self._key}"},
             deadline_s=deadline_s - (time.monotonic() - started),
             max_bytes=self.options.max_response_bytes,
-            check=self._parse,
+            check=lambda body: refuses(body, "image") or self._parse(body),
+            # A refusal is an answer, too: it is recorded, and a replay tells the model the same.
+            answers=lambda status, body: status in STATUSES and refuses(body, "image"),
             rate=self._rate,
         )
 
@@ -244,17 +261,11 @@ class ImageSearchTool(AgentTool):
             ValueError: the answer does not have this form.
         """
         options = self.options
-        try:
-            answer = json.loads(body)
-        except ValueError:
-            raise ValueError("no JSON") from None
-        results = _field(answer, options.results_field)
-        if not isinstance(results, list) or not all(isinstance(result, dict) for result in results):
+        results = field_of(read_json(body, self._form), options.results_field)
+        if results is None:
             raise ValueError(f"no list of objects in results_field {options.results_field}")
         names = (options.title_field, options.thumbnail_field, options.thumbnail_url_field)
-        found = [tuple(_field(result, name) for name in names) for result in results]
-        if not all(value is None or isinstance(value, str) for values in found for value in values):
-            raise ValueError(f"{', '.join(names)} of a result must be text")
+        found = [tuple(field_of(result, name) for name in names) for result in results[: options.max_results]]
         return [(title or "", inline or None, url or None) for title, inline, url in found]
 
     async def _fetch(self, inline: str | None, url: str | None, deadline_s: float) -> BytesIO | None:
@@ -299,9 +310,3 @@ class ImageSearchTool(AgentTool):
         if self._key is not None:
             lines.append(Check("key", True, f"{options.api_key_env} is set (not tried)"))
         return lines + check_cache(self._cache)
-
-
-def _field(value: Any, path: str) -> Any:
-    for name in path.split("."):
-        value = value.get(name) if isinstance(value, dict) else None
-    return value

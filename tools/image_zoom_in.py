@@ -8,6 +8,8 @@ magnified blur.
 
 import asyncio
 import math
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pydantic
@@ -19,6 +21,7 @@ from tools.images import (
     check_index,
     conversation_images,
     finite_number,
+    frames_of,
     image_size,
     open_image,
     promise_pixels,
@@ -30,6 +33,10 @@ from verl_ext.tool_calls import BadArgument
 
 SCALE = 1000  # Coordinates of bbox_2d are relative, from 0 to SCALE.
 MAX_LABEL_CHARS = 1000
+MAX_BOX_CHARS = 200  # of a box that is written as a string
+
+Box = tuple[float, float, float, float]
+Size = tuple[int, int]
 
 
 class ZoomOptions(Options):
@@ -42,13 +49,22 @@ class ZoomOptions(Options):
     """Side of the smallest region. Smaller regions are grown around their centre."""
     factor: int = pydantic.Field(32, ge=1)
     """Sides of the result are multiples of it (patch size times merge size)."""
-    min_pixels: int = pydantic.Field(65_536, ge=1)
-    """Area of the smallest result."""
+    min_pixels: int = pydantic.Field(262_144, ge=1)
+    """Area of the smallest result. Smaller regions are magnified to it. The default is that of Qwen-Agent, 256 visual
+    tokens of 32 x 32 pixels, or ``max_pixels`` if that is less."""
     max_pixels: int = pydantic.Field(8_294_400, ge=1)
     """Area of the largest result."""
     max_pixels_per_trajectory: int | None = pydantic.Field(None, ge=1)
     """Area of all images that tools have returned in one trajectory. Results get smaller as it runs out. If fewer than
     ``min_pixels`` are left, the model is told to answer from what it has seen. None sets no limit."""
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _default_min_pixels(cls, values):
+        most = values.get("max_pixels")
+        if "min_pixels" in values or type(most) is not int:
+            return values
+        return {**values, "min_pixels": max(1, min(most, cls.model_fields["min_pixels"].default))}
 
     @pydantic.model_validator(mode="after")
     def _consistent(self):
@@ -80,27 +96,28 @@ class ImageZoomInTool(AgentTool):
 
         Args:
             parameters: ``bbox_2d`` [x1, y1, x2, y2], relative from 0 to 1000 and clamped if it is at least partly
-                inside; ``label``, which names the region for the reader of a trajectory; ``img_idx``, counted from 0
-                over all images of the conversation so far, including those that tools returned.
+                inside, see ``to_relative`` for other forms; ``label``, which names the region for the reader of a
+                trajectory; ``img_idx``, counted from 0 over all images of the conversation so far, including those that
+                tools returned.
             agent_data: verl's trajectory.
             create_kwargs: see the class.
 
         Returns:
-            The region and a line that names it, with metrics ``image_index``, ``width`` and ``height`` of the new
-            image. Concurrent calls of one turn count from the same images and announce the same index.
+            The region and a line that names what is shown, with metrics ``image_index``, ``width`` and ``height`` of
+            the new image. Concurrent calls of one turn count from the same images and announce the same index.
 
         Raises:
             BadArgument: an argument is wrong.
             ToolInfrastructureError: the image itself cannot be read.
         """
         images = conversation_images(agent_data, create_kwargs.get("images"))
-        box, img_idx = parse_arguments(parameters, len(images))
-        region, size = self._plan(images[img_idx], box, self._pixels_left(agent_data))
+        box, img_idx = parse_arguments(parameters, len(images), lambda i: frames_of(images, i, agent_data))
+        region, size, shown = self._plan(images[img_idx], box, self._pixels_left(agent_data))
         promise_pixels(agent_data, size[0] * size[1])
         crop = await asyncio.to_thread(_zoom, images[img_idx], region, size)
-        shown = ", ".join(f"{value:.6g}" for value in box)
+        grown = "" if shown == box else f", grown from {_text(box)}"
         return Answer(
-            f"Image {len(images)}: the region [{shown}] of image {img_idx}.",
+            f"Image {len(images)}: the region {_text(shown)} of image {img_idx}{grown}.",
             [crop],
             metrics={"image_index": len(images), "width": crop.width, "height": crop.height},
         )
@@ -115,20 +132,25 @@ class ImageZoomInTool(AgentTool):
             raise BadArgument("image_zoom_in", "cannot show more: no pixels are left. Answer from what you have seen.")
         return min(self.options.max_pixels, left)
 
-    def _plan(
-        self, source: Any, box: tuple[float, float, float, float], max_pixels: int
-    ) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
-        """Compute the region in pixels of the original, and the size of the result. Decode nothing."""
+    def _plan(self, source: Any, box: Box, max_pixels: int) -> tuple[tuple[int, int, int, int], Size, Box]:
+        """Compute the region in pixels of the original, the size of the result, and the relative box that it shows.
+
+        Decode nothing.
+        """
         image_width, image_height = image_size(source)
-        left, right = _pixels(box[0], box[2], image_width, self.options.min_side)
-        top, bottom = _pixels(box[1], box[3], image_height, self.options.min_side)
+        left, right, x1, x2 = _pixels(box[0], box[2], image_width, self.options.min_side)
+        top, bottom, y1, y2 = _pixels(box[1], box[3], image_height, self.options.min_side)
         width, height = right - left, bottom - top
         if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
             raise BadArgument(
                 "bbox_2d", f"is too long and thin: one side may be at most {MAX_ASPECT_RATIO} times the other."
             )
         size = smart_resize(width, height, self.options.factor, self.options.min_pixels, max_pixels)
-        return (left, top, right, bottom), size
+        return (left, top, right, bottom), size, (x1, y1, x2, y2)
+
+
+def _text(box: Box) -> str:
+    return f"[{', '.join(f'{value:.6g}' for value in box)}]"
 
 
 def _zoom(source: Any, region: tuple[int, int, int, int], size: tuple[int, int]) -> Image.Image:
@@ -136,15 +158,18 @@ def _zoom(source: Any, region: tuple[int, int, int, int], size: tuple[int, int])
     return crop if crop.size == size else crop.resize(size, Image.Resampling.BICUBIC)
 
 
-def parse_arguments(parameters: dict[str, Any], num_images: int) -> tuple[tuple[float, float, float, float], int]:
+def parse_arguments(
+    parameters: dict[str, Any], num_images: int, frames: Callable[[int], Sequence[Size]] = lambda index: ()
+) -> tuple[Box, int]:
     """Check the arguments that the model sent. The error never repeats them, so it stays short.
 
     Args:
         parameters: the call's arguments.
         num_images: number of images in the conversation so far.
+        frames: returns the sizes in pixels in which the model may have seen an image.
 
     Returns:
-        The box, clamped to 0..1000, and the index of the image.
+        The box, relative and clamped to 0..1000, and the index of the image.
 
     Raises:
         BadArgument: names the argument and what is allowed.
@@ -153,27 +178,67 @@ def parse_arguments(parameters: dict[str, Any], num_images: int) -> tuple[tuple[
     label = parameters.get("label")
     if not isinstance(label, str) or len(label) > MAX_LABEL_CHARS:
         raise BadArgument("label", f"must be a string of at most {MAX_LABEL_CHARS} characters.")
-    return box, check_index(parameters.get("img_idx"), num_images)
+    index = check_index(parameters.get("img_idx"), num_images)
+    x1, y1, x2, y2 = to_relative(box, frames(index))
+    if min(x2, y2) <= 0 or max(x1, y1) >= SCALE:
+        raise BadArgument("bbox_2d", f"lies outside of the image: coordinates are relative, from 0 to {SCALE}.")
+    return (max(x1, 0.0), max(y1, 0.0), min(x2, float(SCALE)), min(y2, float(SCALE))), index
 
 
-def _parse_box(value: Any) -> tuple[float, float, float, float]:
+def _parse_box(value: Any) -> Box:
+    if isinstance(value, str) and len(value) <= MAX_BOX_CHARS:
+        value = re.sub(r"[\[\](),]", " ", value).split()
     numbers = [finite_number(item) for item in value] if isinstance(value, list | tuple) and len(value) == 4 else [None]
     if None in numbers:
         raise BadArgument("bbox_2d", f"must be [x1, y1, x2, y2], four numbers from 0 to {SCALE}.")
     x1, y1, x2, y2 = numbers
     if x1 >= x2 or y1 >= y2:
         raise BadArgument("bbox_2d", "is empty: [x1, y1, x2, y2] needs x1 < x2 and y1 < y2.")
-    if min(x2, y2) <= 0 or max(x1, y1) >= SCALE:
-        raise BadArgument("bbox_2d", f"lies outside of the image: coordinates are relative, from 0 to {SCALE}.")
-    return max(x1, 0.0), max(y1, 0.0), min(x2, float(SCALE)), min(y2, float(SCALE))
+    return x1, y1, x2, y2
 
 
-def _pixels(low: float, high: float, length: int, min_side: int) -> tuple[int, int]:
+def to_relative(box: Box, frames: Sequence[Size]) -> Box:
+    """Return a box in coordinates from 0 to 1000.
+
+    A box within 0..1 is relative to 1: in thousandths it would be smaller than a pixel. A box beyond 1000 that fits
+    into the image is in pixels. Slightly beyond 1000 it may be either, and so may pixels where the model has seen the
+    image in another size. Everything else is relative to 1000.
+
+    Args:
+        box: the four numbers of the model.
+        frames: sizes of the image in pixels: of the original, and of what the model has seen.
+
+    Raises:
+        BadArgument: the box may be meant in two ways.
+    """
+    if -0.01 <= min(box) and max(box) <= 1.01:
+        x1, y1, x2, y2 = (SCALE * value for value in box)
+        return x1, y1, x2, y2
+    fitting = [(width, height) for width, height in frames if box[2] <= width and box[3] <= height]
+    if max(box) <= 1.01 * SCALE or min(box) < 0 or not fitting:
+        return box
+    apart = max(abs(side - other) for size in fitting for side, other in zip(size, fitting[0], strict=True))
+    slightly = max(box) <= 1.1 * SCALE and max(box[:2]) < SCALE
+    if slightly or apart > 32:  # A processor rounds the sides of an image to multiples of at most 32.
+        raise BadArgument("bbox_2d", f"must be relative, from 0 to {SCALE} on both axes, and not in pixels.")
+    width, height = fitting[0]
+    x1, x2 = (SCALE * value / width for value in box[::2])
+    y1, y2 = (SCALE * value / height for value in box[1::2])
+    return x1, y1, x2, y2
+
+
+def _pixels(low: float, high: float, length: int, min_side: int) -> tuple[int, int, float, float]:
     """Convert a relative range to pixels [low, high) of a side.
 
     The pixels cover the range. They are at least ``min_side`` if the side is that long.
+
+    Returns:
+        The pixels, and the relative range: the given one, or that of the pixels if they were grown.
     """
-    first, last = math.floor(low * length / SCALE), math.ceil(high * length / SCALE)
+    # The tolerance absorbs the rounding of floating point.
+    first, last = math.floor(low * length / SCALE + 1e-6), math.ceil(high * length / SCALE - 1e-6)
     side = min(max(last - first, min_side), length)
+    if side <= last - first:
+        return first, last, low, high
     first = min(max((first + last - side) // 2, 0), length - side)
-    return first, first + side
+    return first, first + side, round(first * SCALE / length, 1), round((first + side) * SCALE / length, 1)

@@ -8,6 +8,7 @@ import base64
 import contextlib
 import math
 import os
+import re
 import threading
 from collections.abc import Iterator
 from io import BytesIO
@@ -18,6 +19,8 @@ from PIL import Image
 from verl_ext.tool_calls import BadArgument, ToolInfrastructureError
 
 MAX_ASPECT_RATIO = 200  # Qwen's image processors refuse a longer image.
+
+_NUMBER = re.compile(r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)\s*")
 
 # Sessions of one question share the images of its prompt. Two threads must not decode one lazy image at once.
 _load_lock = threading.Lock()
@@ -42,6 +45,17 @@ def conversation_images(agent_data: Any, given_images: list | None = None) -> li
     if resized is None:
         return [image for _, image in found]
     return list(resized) if isinstance(resized, list | tuple) else [resized]
+
+
+def frames_of(images: list, index: int, agent_data: Any) -> list[tuple[int, int]]:
+    """Return the sizes in which the model may know an image: the original's, and that of the copy that it was shown.
+
+    Raises:
+        ToolInfrastructureError: the image cannot be read.
+    """
+    shown = getattr(agent_data, "image_data", None)
+    copies = [shown[index]] if isinstance(shown, list | tuple) and len(shown) == len(images) else []
+    return [image_size(images[index]), *(copy.size for copy in copies if isinstance(copy, Image.Image))]
 
 
 def tool_pixels(agent_data: Any) -> int:
@@ -178,7 +192,12 @@ def check_index(value: Any, num_images: int, argument: str = "img_idx") -> int:
 
 
 def finite_number(value: Any) -> float | None:
-    """Return a JSON number as a float, or None for anything else: text, true, NaN, an integer beyond all floats."""
+    """Return a JSON number, or one that is written as a string, as a float.
+
+    Return None for anything else: other text, true, NaN, an integer beyond all floats.
+    """
+    if isinstance(value, str):
+        return float(value) if len(value) <= 32 and _NUMBER.fullmatch(value) else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:

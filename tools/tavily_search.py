@@ -9,21 +9,25 @@ The tool needs a key in the environment (TAVILY_API_KEY), recorded answers (``ca
 from __future__ import annotations
 
 import asyncio
-import json
+import re
 from typing import Any, Literal
 
+import msgspec
 import pydantic
 
 from tools.base import AgentTool, Answer
 from tools.images import finite_number
 from tools.search.bm25 import Bm25Index
+from tools.search.refusals import STATUSES, refuses
 from verl_ext.service.http import api_key
+from verl_ext.service.json_answer import read_json
 from verl_ext.service.options import Check, SearchOptions, address, check_cache
-from verl_ext.service.text import Tokens, compact, neutralise, one_line
+from verl_ext.service.text import CUT_MARK, Tokens, compact, neutralise, one_line
 from verl_ext.tool_calls import BadArgument, ToolInfrastructureError
 
-DEFAULT_RESULTS = 5
+DEFAULT_RESULTS, MAX_RESULTS = 5, 20
 MAX_TITLE_CHARS, MAX_URL_CHARS = 200, 300
+CHARS_PER_TOKEN = 16  # Text rarely has more. What is further back cannot fit and is not even looked at.
 NO_RESULTS = "No results were found."
 
 
@@ -37,7 +41,7 @@ class TavilyOptions(SearchOptions):
     """Environment variable with the key."""
     search_depth: Literal["basic", "advanced"] = "basic"
     """Tavily's search depth. ``"advanced"`` costs twice as many credits."""
-    max_results_limit: int = pydantic.Field(10, ge=1, le=20)
+    max_results_limit: int = pydantic.Field(10, ge=1, le=MAX_RESULTS)
     """Number of results that the model may request. Tavily allows 20."""
     max_query_chars: int = pydantic.Field(400, ge=1)
     """Length of the longest query. Tavily allows 400."""
@@ -108,7 +112,7 @@ class TavilySearchTool(AgentTool):
             A numbered list, cut so that every result keeps a share, with metric ``results``, the number of results.
 
         Raises:
-            BadArgument: an argument is wrong.
+            BadArgument: an argument is wrong, or the service refuses it.
             ToolInfrastructureError: the service, the cache or the rate limit failed.
         """
         query, max_results = self._parse(parameters)
@@ -119,7 +123,9 @@ class TavilySearchTool(AgentTool):
             body = await self._cache.answer("tavily", request, lambda: self._ask(request))
             try:
                 results = parse_results(body)[:max_results]
-            except ValueError as error:  # The recording was edited.
+            except ValueError as error:
+                self._raise_refusal(body, request)
+                # Otherwise the recording was edited.
                 raise ToolInfrastructureError(f"{self.name}: cache {self.options.cache}: {error}", "cache") from None
         # Counting the tokens of long results is slow.
         text, truncated = await asyncio.to_thread(render, results, self._tokens, self.options.max_result_tokens)
@@ -133,23 +139,36 @@ class TavilySearchTool(AgentTool):
             headers={"Authorization": f"Bearer {self._key}"},
             deadline_s=self.options.budget_s,
             max_bytes=self.options.max_response_bytes,
-            check=parse_results,
+            check=lambda body: _refused_argument(body, request) or parse_results(body),
+            # A refusal is an answer, too: it is recorded, and a replay tells the model the same.
+            answers=lambda status, body: status in STATUSES and _refused_argument(body, request) is not None,
             rate=self._rate,
         )
+
+    def _raise_refusal(self, body: bytes, request: dict[str, Any]) -> None:
+        argument = _refused_argument(body, request)
+        rules = {
+            "query": f"a text of 2 to {self.options.max_query_chars} characters with words in it",
+            "max_results": "a smaller number",
+        }
+        if argument is not None:
+            raise BadArgument(argument, f"was refused by the search service. Send {rules[argument]}.")
 
     def _parse(self, parameters: dict[str, Any]) -> tuple[str, int]:
         query = parameters.get("query")
         limit = self.options.max_query_chars
-        if not isinstance(query, str) or not query.strip() or len(query) > limit:
+        # The length is checked first, because a model can write megabytes.
+        clean = clean_query(query) if isinstance(query, str) and len(query) <= 2 * limit else ""
+        if not 1 <= len(clean) <= limit:
             raise BadArgument("query", f"must be a text of 1 to {limit} characters.")
         value = parameters.get("max_results")
         number = finite_number(DEFAULT_RESULTS if value is None else value)
         most = self.options.max_results_limit
         if value is None:
-            return clean_query(query), min(DEFAULT_RESULTS, most)
+            return clean, min(DEFAULT_RESULTS, most)
         if number is None or number != int(number) or not 1 <= number <= most:
             raise BadArgument("max_results", f"must be an integer from 1 to {most}.")
-        return clean_query(query), int(number)
+        return clean, int(number)
 
     @property
     def max_answer_chars(self) -> int:
@@ -165,28 +184,38 @@ class TavilySearchTool(AgentTool):
         return ([key] if options.asks else []) + check_cache(self._cache)
 
 
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+
+
 def clean_query(query: str) -> str:
-    """Return a query that can be sent. JSON may hold halves of surrogate pairs, which UTF-8 cannot."""
-    return query.strip().encode("utf-8", "replace").decode()
+    """Return a query that can be sent: without control characters and halves of surrogate pairs."""
+    return _UNPRINTABLE.sub(" ", query).strip().encode("utf-8", "replace").decode()
+
+
+class _Result(msgspec.Struct):
+    title: str | None = None
+    url: str | None = None
+    content: str | None = None
+
+
+class _Found(msgspec.Struct):
+    results: list[_Result]
 
 
 def parse_results(body: bytes) -> list[dict[str, str]]:
-    """Return the results in Tavily's answer.
+    """Return the results in Tavily's answer, at most ``MAX_RESULTS``.
 
     Raises:
         ValueError: the body is not an answer of Tavily.
     """
-    try:
-        answer = json.loads(body)
-    except ValueError:
-        raise ValueError("no JSON") from None
-    results = answer.get("results") if isinstance(answer, dict) else None
-    if not isinstance(results, list) or not all(isinstance(result, dict) for result in results):
-        raise ValueError("no list of results")
-    found = [{name: result.get(name) or "" for name in ("title", "url", "content")} for result in results]
-    if not all(isinstance(value, str) for result in found for value in result.values()):
-        raise ValueError("title, url and content of a result must be text")
-    return found
+    found = read_json(body, _Found).results[:MAX_RESULTS]
+    return [{"title": one.title or "", "url": one.url or "", "content": one.content or ""} for one in found]
+
+
+def _refused_argument(body: bytes, request: dict[str, Any]) -> str | None:
+    """Return the argument of the model that the service refuses, or None if the answer is another one."""
+    sent = {"query": request["query"], "max_results": ""}
+    return next((name for name, value in sent.items() if refuses(body, name, value)), None)
 
 
 def render(results: list[dict[str, Any]], tokens: Tokens, budget: int) -> tuple[str, bool]:
@@ -197,13 +226,17 @@ def render(results: list[dict[str, Any]], tokens: Tokens, budget: int) -> tuple[
     """
     if not results:
         return NO_RESULTS, False
-    blocks = []
+    blocks, longest, cut_before = [], CHARS_PER_TOKEN * budget, False
     for number, result in enumerate(results, 1):
-        title = neutralise(one_line(result["title"]))[:MAX_TITLE_CHARS].strip() or "(no title)"
-        url = neutralise(one_line(result["url"]))[:MAX_URL_CHARS].strip()
-        content = neutralise(compact(result["content"]))
+        title = (
+            neutralise(one_line(result["title"][:longest]), tokens.special)[:MAX_TITLE_CHARS].strip() or "(no title)"
+        )
+        url = neutralise(one_line(result["url"][:longest]), tokens.special)[:MAX_URL_CHARS].strip()
+        content = neutralise(compact(result["content"][:longest]), tokens.special)
+        if len(result["content"]) > longest:
+            content, cut_before = f"{content} {CUT_MARK}", True
         blocks.append(f"[{number}] {title}{f' ({url})' if url else ''}\n{content}".strip())
     # A blank line between two blocks is at most one token.
     blocks, truncated = tokens.cut_fairly(blocks, budget - len(blocks) + 1)
     text, cut_again = tokens.cut("\n\n".join(blocks), budget)
-    return text, truncated or cut_again
+    return text, cut_before or truncated or cut_again

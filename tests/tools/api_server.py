@@ -3,7 +3,9 @@
 """A real HTTP server on this machine that plays a search API, well or badly."""
 
 import contextlib
+import itertools
 import json
+import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -75,6 +77,40 @@ class ApiServer:
         self.stopped.set()
         self._server.shutdown()
         self._server.server_close()
+
+
+class RawServer:
+    """Sends bytes of any kind: `start`, then `more` for ever (or `times` times), `pause` seconds apart."""
+
+    def __init__(self, start, more=b"", times=None, pause=0.0):
+        self.start, self.more, self.times, self.pause = start, more, times, pause
+        self.connections, self.stopped = 0, threading.Event()
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    def __enter__(self):
+        threading.Thread(target=self._serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *error):
+        self.stopped.set()
+        self._socket.close()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._socket.accept()
+                self.connections += 1
+                threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+
+    def _answer(self, connection):
+        with contextlib.suppress(OSError), connection:
+            connection.recv(2**20)
+            connection.sendall(self.start)
+            for _ in itertools.count() if self.times is None and self.more else range(self.times or 0):
+                connection.sendall(self.more)
+                if self.stopped.wait(self.pause):
+                    return
 
 
 def tavily_answer(number=3, content="The tower is 330 metres high."):

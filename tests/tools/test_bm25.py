@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Search in a corpus: what is found, and how the index comes about."""
 
+import asyncio
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.tools.corpora import ANIMALS, animals, call, load, wikipedia, write_jsonl
+from tests.tools.corpora import ANIMALS, animals, call, call_async, load, wikipedia, write_jsonl
 from tools.search import bm25
 from tools.search.bm25 import Bm25Index
 
@@ -201,3 +203,48 @@ def test_a_damaged_index_says_what_to_delete(tmp_path):
     (folder / "offsets.npy").write_bytes(b"")
     with pytest.raises(ValueError, match=f"{folder.name} is damaged .*delete it"):
         bm25.Bm25Index(str(corpus))
+
+
+# ---------------------------------------------------------------- long documents
+
+
+def test_a_long_document_is_found_by_the_passage_that_matches(tmp_path):
+    filler = "the old harbour was quiet and the boats lay still. " * 30_000
+    text = f"{filler}A comet passed in 1910. {filler}"
+    rows = [{"title": "Harbour", "text": text, "url": "h"}, {"title": "Comet", "text": "comet " * 9, "url": "c"}]
+    index = Bm25Index(write_jsonl(tmp_path / "c.jsonl", rows))
+    assert len(index) == 2
+    found = index.search("comet", 5)
+    assert urls(found) == ["c", "h"]  # one result for each document
+    assert "A comet passed in 1910." in found[1]["content"] and len(found[1]["content"]) <= bm25.PASSAGE_CHARS
+    assert len(index.search("harbour", 5)) == 1
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.text(st.sampled_from("ab \n\u5c71"), max_size=3000), max_size=12).map("".join), st.integers(2, 4000))
+def test_passages_are_the_text(text, length):
+    before, bm25.PASSAGE_CHARS = bm25.PASSAGE_CHARS, length
+    try:
+        parts = list(bm25.passages(text))
+    finally:
+        bm25.PASSAGE_CHARS = before
+    assert "".join(parts) == text and all(len(part) <= length for part in parts)
+    assert all(len(part) >= length // 2 for part in parts[:-1])
+
+
+@pytest.mark.parametrize("script", ["latin", "other"])
+def test_the_cost_of_a_search_does_not_grow_with_the_documents(tmp_path, script):
+    """20 documents of 1.3 MB, 32 searches at once, all of them with all documents as results."""
+    word = "harbour " if script == "latin" else "\u6e2f\u53e3\u5f88\u5b89\u9759\u3002"
+    rows = [{"title": f"T{i}", "text": word * (1_300_000 // len(word.encode()))} for i in range(20)]
+    corpus = write_jsonl(tmp_path / "c.jsonl", rows)
+    tool = load("tavily-search.yaml", backend="bm25", corpus=corpus, max_results_limit=20, timeout_s=10.0)
+
+    async def many():
+        return await asyncio.gather(*(call_async(tool, {"query": word, "max_results": 20}) for _ in range(32)))
+
+    started = time.process_time()
+    answers = asyncio.run(many())
+    assert time.process_time() - started < 8
+    assert all(figures["results"] == 20 and figures["truncated"] for _, figures in answers)
+    assert all("[20] T" in response.text for response, _ in answers)

@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,21 @@ def run_cells(request: dict) -> dict:
 kernel = pytest.mark.stack  # starts IPython kernels
 
 
+GOOD = {"status": "Success", "message": "", "driver": {}, "files": {}}
+EMPTY = {"stdout": "", "stderr": "", "display": [], "error": []}
+
+
+def png(size):
+    buffer = BytesIO()
+    Image.new("RGB", size).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+PROBED = GOOD | {
+    "cells": [EMPTY, EMPTY, EMPTY | {"stdout": "(6, 8, 3)\n"}, EMPTY | {"display": [{"image/png": png((8, 6))}]}]
+}
+
+
 class Server:
     """`answers` are taken first, (status, body) each; then cells are run."""
 
@@ -101,11 +117,19 @@ def server():
     started.server.server_close()
 
 
-def load(server, **options) -> PythonTool:
+def start(server, **options) -> PythonTool:
     (tool,) = load_all_tools(str(TOOLS / "python.yaml"), None)
     config = {"backend": "sandbox_fusion", "url": server.url, "code_timeout_s": 10.0, **options}
     made = PythonTool(config, tool.tool_schema)
     made._client.backoff_s = 0.01
+    return made
+
+
+def load(server, **options) -> PythonTool:
+    """A tool whose server has passed the probe at start."""
+    server.answers.insert(0, (200, PROBED))
+    made = start(server, **options)
+    server.requests.clear()
     return made
 
 
@@ -173,10 +197,6 @@ def test_a_cell_that_takes_too_long_is_not_run_again(server):
     assert not any("sleep" in cell for cell in server.requests[-1][1]["cells"])
 
 
-GOOD = {"status": "Success", "message": "", "driver": {}, "files": {}}
-EMPTY = {"stdout": "", "stderr": "", "display": [], "error": []}
-
-
 def test_a_failing_server_is_asked_again(server):
     busy = {"status": "SandboxError", "message": "no kernel left", "cells": []}
     done = GOOD | {"cells": [EMPTY, EMPTY, EMPTY | {"stdout": "here\n"}, EMPTY]}
@@ -193,8 +213,8 @@ def test_a_failing_server_is_asked_again(server):
         ((200, {"status": "SandboxError", "message": "no kernel left"}), "garbage", "no kernel left"),
         ((200, b"<html>"), "garbage", "not what was expected"),
         ((200, b"[]"), "garbage", "not what was expected"),
-        ((200, GOOD | {"cells": [{}, {}, {}]}), "garbage", "KeyError"),
-        ((200, GOOD), "garbage", "KeyError"),
+        ((200, GOOD | {"cells": [{}, {}, {}]}), "garbage", "notebook interface"),
+        ((200, GOOD), "garbage", "notebook interface"),
     ],
 )
 def test_a_broken_server_is_no_mistake_of_the_model(server, answer, kind, says):
@@ -204,9 +224,125 @@ def test_a_broken_server_is_no_mistake_of_the_model(server, answer, kind, says):
     assert raised.value.kind == kind
 
 
+def failed(driver, message=""):
+    return {"status": "Failed", "message": message, "driver": driver, "cells": []}
+
+
+CONFIG = 'config: \n{\n  "kernel": "python3",\n  "cells": [\n    "1"\n  ]\n}\n'
+NO_KERNEL = "kernel failed to start, trying a new one. error: No such kernel named python3\n"
+NO_PILLOW = {"ename": "ModuleNotFoundError", "evalue": "No module named 'PIL'", "traceback": []}
+NO_NAME = {"ename": "NameError", "evalue": "name 'images' is not defined", "traceback": []}
+
+# What a server reports that cannot run cells, and what the message says.
+BROKEN = {
+    "no kernel": (failed({"status": "TimeLimitExceeded", "stdout": CONFIG + 9 * NO_KERNEL}), "kernel does not start"),
+    "no kernel, output lost": (failed({"status": "TimeLimitExceeded", "stdout": ""}), "within the time limit"),
+    "no jupyter": (
+        failed({"status": "Finished", "return_code": 1, "stderr": "No module named 'jupyter_client'"}),
+        "No module named 'jupyter_client'",
+    ),
+    "no process": (failed({"status": "Error", "stderr": "exception on running command: fork"}), "fork"),
+    "nothing known": (failed(None), "None"),
+    "no Pillow": (
+        GOOD | {"cells": [EMPTY | {"error": [NO_PILLOW]}, *3 * [EMPTY | {"error": [NO_NAME]}]]},
+        "No module named 'PIL'",
+    ),
+    "no results": (GOOD | {"cells": []}, "0 results of 4 cells"),
+    "no kernel left": ({"status": "SandboxError", "message": "no kernel left"}, "no kernel left"),
+    "no images back": (GOOD | {"cells": [*PROBED["cells"][:3], EMPTY]}, "0 images"),
+}
+
+
+@pytest.mark.parametrize("answer, says", BROKEN.values(), ids=BROKEN)
+def test_a_server_that_cannot_run_cells_is_told_at_start(server, answer, says):
+    server.answers = [(200, answer)] * 3
+    with pytest.raises(ValueError, match=f"^python: .*{says}"):
+        start(server)
+
+
+@pytest.mark.parametrize("answer, says", BROKEN.values(), ids=BROKEN)
+def test_a_server_that_breaks_later_is_no_mistake_of_the_model(server, answer, says):
+    if says == "0 images":
+        return  # A cell may return no images.
+    tool = load(server)
+    server.answers = [(200, answer)] * 6
+    with pytest.raises(ToolInfrastructureError, match=says):
+        call(tool, "1")
+    assert not tool.check()[0].ready
+
+
+@kernel
+def test_a_server_without_numpy_is_told_at_start(server, monkeypatch):
+    import tools.fusion as fusion
+
+    assert start(server).check()[0].ready
+    monkeypatch.setattr(fusion, "_PROBE", fusion._PROBE.replace("numpy", "no_such_numpy", 1))
+    with pytest.raises(ValueError, match="^python: .*No module named 'no_such_numpy'"):
+        start(server)
+
+
+# What a cell can make of a server that works.
+FORGED = {
+    "time": (failed({"status": "TimeLimitExceeded", "stdout": CONFIG}), "timeout"),
+    "killed the driver": (failed({"status": "Finished", "return_code": -9}), "died"),
+    "wrote the results": (GOOD | {"cells": []}, "died"),
+    "wrote other results": (GOOD | {"cells": 5}, "died"),
+    "wrote a failing start": (GOOD | {"cells": [EMPTY | {"error": [NO_PILLOW]}, *3 * [EMPTY]]}, "died"),
+    "displayed a number": (
+        {"status": "SandboxError", "message": "exception on running jupyter: 1 validation error for CellRunResult"},
+        "died",
+    ),
+}
+
+
+@pytest.mark.parametrize("answer, error", FORGED.values(), ids=FORGED)
+def test_a_cell_cannot_blame_the_server(server, answer, error):
+    tool = load(server)
+    server.answers = [(200, answer), (200, PROBED)]
+    _, metrics = call(tool, "1")
+    assert metrics["error"] == error and len(server.requests) == 2
+    assert "1" not in server.requests[1][1]["cells"]  # The probe holds no cell of the model.
+
+
+def test_a_kernel_that_did_not_start_once_gets_a_second_chance(server):
+    tool = load(server)
+    lost = failed({"status": "TimeLimitExceeded", "stdout": CONFIG + NO_KERNEL})
+    server.answers = [(200, lost), (200, PROBED), (200, GOOD | {"cells": [EMPTY] * 4})]
+    assert call(tool, "1")[1]["ok"]
+    server.answers = [(200, lost), (200, PROBED), (200, lost), (200, PROBED)]  # forged
+    assert call(tool, "1")[1]["error"] == "timeout"
+
+
+def test_printing_without_end_does_not_lose_the_rollout(server, monkeypatch):
+    monkeypatch.setattr("tools.fusion.MAX_RESPONSE", 10_000)
+    tool = load(server)
+    server.answers = [(200, GOOD | {"cells": [EMPTY, EMPTY, EMPTY | {"stdout": "x" * 20_000}, EMPTY]}), (200, PROBED)]
+    assert call(tool, "print('x' * 20_000)")[1]["error"] == "died"
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        {"display": [{"text/plain": 5}]},
+        {"display": [{"image/png": {"a": [1]}}, {"application/json": {"deep": [[[]]]}}]},
+        {"error": [{"ename": 5, "evalue": None, "traceback": "no list"}]},
+        {"error": [{}]},
+        {"error": [{"ename": "E", "evalue": "v", "traceback": [1, 2]}]},
+        {"stdout": "a\ud800b"},
+        {"stdout": "{" * 300_000},
+    ],
+)
+def test_odd_messages_of_a_cell_are_no_failure_of_the_server(server, cell):
+    tool = load(server)
+    server.answers = [(200, GOOD | {"cells": [EMPTY, EMPTY, EMPTY | cell, EMPTY]})]
+    response, metrics = call(tool, "1")
+    assert metrics["error"] in (None, "exception") and len(server.requests) == 1
+
+
 def test_a_kernel_that_a_cell_has_broken_is_the_models_fault(server):
-    server.answers = [(200, {"status": "Failed", "message": "", "driver": {"status": "Error"}, "cells": []})]
-    response, metrics = call(load(server), "import os; os._exit(1)")
+    tool = load(server)
+    server.answers = [(200, failed({"status": "Error"})), (200, PROBED)]
+    response, metrics = call(tool, "import os; os._exit(1)")
     assert "the interpreter ended" in response.text and metrics["error"] == "died"
 
 

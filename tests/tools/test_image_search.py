@@ -398,11 +398,38 @@ def test_what_was_reserved_and_not_used_is_there_again(folder):
 # ---------------------------------------------------------------- the model's mistakes
 
 
-@pytest.mark.parametrize("value", [None, 2, -1, 0.5, True, "0", [0], float("nan"), 10**400])
+@pytest.mark.parametrize("value", [None, 2, -1, 0.5, True, "2", "a", [0], float("nan"), 10**400])
 def test_mistakes_of_the_model(folder, value):
     response, figures = call(offline(folder), {"img_idx": value}, trajectory(picture(0), picture(1)))
     assert response.text == "Error: img_idx must be an integer from 0 to 1."
     assert figures == {"ok": False, "error": "img_idx"} and response.image is None
+
+
+REFUSED = Reply({"detail": {"error": "The image is too small."}}, 400)
+
+
+@pytest.mark.parametrize(
+    "reply, refused",
+    [
+        (REFUSED, True),
+        (Reply({"detail": [{"loc": ["body", "image"], "msg": "Value error"}]}, 422), True),
+        (Reply({"error": "Image format is not supported"}, 415), False),  # the tool chose the format
+        (Reply({"error": "Image must be base64"}, 400), False),
+        (Reply({"error": "Images quota has been used"}, 400), False),
+        (Reply({"error": "bad request"}, 400), False),
+        (Reply({"error": "The image is too small."}, 403), False),
+        (Reply(b"", 400), False),
+    ],
+)
+def test_an_image_that_the_service_refuses(reply, refused):
+    with ApiServer([reply]) as server:
+        if refused:
+            response, figures = call(http_tool(server), {"img_idx": 0}, trajectory(picture(0)))
+            assert response.text == "Error: img_idx was refused by the search service. Choose another image."
+            assert figures == {"ok": False, "error": "img_idx"}
+        else:
+            assert failure(http_tool(server), trajectory(picture(0))) in (f"http_{reply.status}", "key")
+        assert len(server.requests) == 1
 
 
 @pytest.fixture(scope="module")

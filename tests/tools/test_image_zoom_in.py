@@ -10,6 +10,7 @@ import base64
 import io
 import json
 import math
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from verl.tools.tool_registry import load_all_tools
 
+from tools.image_zoom_in import _pixels
 from tools.images import MAX_ASPECT_RATIO, encoded_image, open_image, smart_resize
 from verl_ext.tool_calls import ToolInfrastructureError
 
@@ -98,7 +100,7 @@ def test_crop_holds_the_pixels_of_the_original(tool):
     "box, region",
     [
         ([500, 500, 501, 501], (484, 484, 516, 516)),  # tiny: grown around its centre
-        ([0, 0, 1, 1], (0, 0, 32, 32)),  # at the borders it is shifted to stay inside
+        ([0, 0, 2, 2], (0, 0, 32, 32)),  # at the borders it is shifted to stay inside
         ([999, 999, 1000, 1000], (968, 968, 1000, 1000)),
         ([999, 0, 1000, 1], (968, 0, 1000, 32)),
         ([500.2, 500.2, 500.3, 500.3], (484, 484, 516, 516)),
@@ -121,9 +123,98 @@ def test_image_smaller_than_min_side(tool):
 def test_result_is_resized_to_the_limits():
     tool = load()
     page = trajectory(user(coordinates(4000, 4000)))
-    assert zoom(tool, [0, 0, 25, 25], page)[0].size == (256, 256)
+    assert zoom(tool, [0, 0, 25, 25], page)[0].size == (512, 512)  # 256 visual tokens, as in Qwen-Agent
+    assert zoom(load(min_pixels=65_536), [0, 0, 25, 25], page)[0].size == (256, 256)
     assert zoom(tool, [0, 0, 1000, 1000], page)[0].size == (2880, 2880)
     assert zoom(load("image_zoom_in_tiny.yaml"), [0, 0, 500, 500], page)[0].size == (128, 128)
+
+
+# ---------------------------------------------------------------- forms of a box
+
+W, H = 4000, 3000
+FORMS = [
+    ("[250, 500, 500, 1000]", (1000, 1500, 2000, 3000)),
+    ("(250, 500), (500, 1000)", (1000, 1500, 2000, 3000)),
+    (" 250,500 500,1000 ", (1000, 1500, 2000, 3000)),
+    (["250", "500", "500.0", 1000], (1000, 1500, 2000, 3000)),
+    ([0.25, 0.5, 0.5, 1.0], (1000, 1500, 2000, 3000)),
+    ("[0.25, 0.5, 0.5, 1.0]", (1000, 1500, 2000, 3000)),
+    ([0, 0, 1, 1], (0, 0, 4000, 3000)),
+    ([0.5, 0.5, 1.005, 1.0], (2000, 1500, 4000, 3000)),
+    ([1500, 1200, 2500, 2000], (1500, 1200, 2500, 2000)),  # in pixels
+    (["1501", "1203", "2503", "2007"], (1501, 1203, 2503, 2007)),
+    ([0, 0, 4000, 3000], (0, 0, 4000, 3000)),
+    ([10, 20, 1500, 800], (10, 20, 1500, 800)),
+    ([1001, 1001, 1050, 1050], (1001, 1001, 1050, 1050)),  # in thousandths it would be outside
+    ([500, 500, 1004, 1003], (2000, 1500, 4000, 3000)),  # a rounding error beyond 1000
+    ([500, 500, 9000, 9000], (2000, 1500, 4000, 3000)),  # neither: clamped
+]
+
+
+@pytest.fixture(scope="module")
+def large():
+    return coordinates(W, H)
+
+
+@pytest.mark.parametrize("box, region", FORMS)
+@pytest.mark.parametrize("seen", [None, (W, H), (4000, 2976)])
+def test_forms_of_a_box(tool, large, box, region, seen):
+    chat = trajectory(user(large), image_data=seen and [Image.new("RGB", seen)])
+    image, text = zoom(load(min_pixels=1024, max_pixels=2**24), box, chat)
+    assert np.array_equal(image, large.crop(region).resize(image.size, Image.Resampling.BICUBIC))
+    shown = json.loads(re.search(r"\[.*?\]", text)[0])
+    assert shown == pytest.approx([1000 * v / side for v, side in zip(region, (W, H, W, H), strict=True)], abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "box, seen",
+    [
+        ([900, 900, 1100, 1100], None),  # beyond the image, or small and in pixels
+        ([0, 0, 1050, 700], None),
+        ([1100, 700, 1250, 900], (1280, 960)),  # pixels of which copy?
+        (["1100", 700, 1250, 900], (1280, 960)),
+    ],
+)
+def test_a_box_with_two_meanings_is_refused(tool, large, box, seen):
+    chat = trajectory(user(large), image_data=seen and [Image.new("RGB", seen)])
+    response, metrics = call(tool, {"bbox_2d": box, "label": "cup", "img_idx": 0}, chat)
+    assert metrics == {"ok": False, "error": "bbox_2d"} and "\n" not in response.text
+    assert response.text == "Error: bbox_2d must be relative, from 0 to 1000 on both axes, and not in pixels."
+
+
+def test_pixels_that_only_one_copy_has_are_read(tool, large):
+    chat = trajectory(user(large), image_data=[Image.new("RGB", (1280, 960))])
+    image, _ = zoom(tool, [1300, 1000, 2580, 1992], chat)  # beyond the copy
+    assert np.array_equal(image, large.crop((1300, 1000, 2580, 1992)).resize(image.size, Image.Resampling.BICUBIC))
+
+
+@pytest.mark.parametrize(
+    "box, says",
+    [
+        ([500, 500, 501, 501], "the region [484, 484, 516, 516] of image 0, grown from [500, 500, 501, 501]."),
+        ([0, 0, 2, 500], "the region [0, 0, 32, 500] of image 0, grown from [0, 0, 2, 500]."),
+        ([999, 0, 1000, 1], "the region [968, 0, 1000, 32] of image 0, grown from [999, 0, 1000, 1]."),
+        ([100.5, 200, 300, 400], "the region [100.5, 200, 300, 400] of image 0."),
+        ([0.1, 0.2, 0.3, 0.4], "the region [100, 200, 300, 400] of image 0."),
+        ([-50, 0, 500, 500], "the region [0, 0, 500, 500] of image 0."),
+        ([0.5, 0.5, 0.501, 0.501], "the region [484, 484, 516, 516] of image 0, grown from [500, 500, 501, 501]."),
+    ],
+)
+def test_the_answer_names_what_is_shown(tool, box, says):
+    assert zoom(tool, box, trajectory(user(coordinates(1000, 1000))))[1] == f"Image 1: {says}"
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.integers(1, 3000), st.integers(1, 3000), st.lists(st.integers(0, 1000), min_size=4, max_size=4))
+def test_the_box_that_is_named_is_the_region_that_is_shown(width, height, corners):
+    x1, y1, x2, y2 = corners
+    if x1 >= x2 or y1 >= y2 or max(corners) <= 1:
+        return
+    (left, right, low, high) = _pixels(x1, x2, width, 32)
+    assert 0 <= left < right <= width and right - left >= min(32, width)
+    assert left <= low * width / 1000 + 0.16 and right >= high * width / 1000 - 0.16  # rounded to a tenth
+    assert abs(low * width / 1000 - left) < 1.16 and abs(high * width / 1000 - right) < 1.16
+    assert (low, high) == (x1, x2) or right - left == min(32, width)
 
 
 # ---------------------------------------------------------------- which image
@@ -224,12 +315,18 @@ NAN, INF = math.nan, math.inf
 ERRORS = [
     ("bbox_2d", {}, "four numbers from 0 to 1000"),
     ("bbox_2d", {"bbox_2d": None}, "four numbers"),
-    ("bbox_2d", {"bbox_2d": "[0, 0, 500, 500]"}, "four numbers"),
+    ("bbox_2d", {"bbox_2d": "[0, 0, 500]"}, "four numbers"),
+    ("bbox_2d", {"bbox_2d": "[0, 0, 500, cup]"}, "four numbers"),
+    ("bbox_2d", {"bbox_2d": "[0, 0, 500, 1e3]"}, "four numbers"),
+    ("bbox_2d", {"bbox_2d": "[0, 0, 500, \u0665]"}, "four numbers"),
+    ("bbox_2d", {"bbox_2d": "[500, 0, 100, 500]"}, "x1 < x2"),
     ("bbox_2d", {"bbox_2d": "x" * 2**20}, "four numbers"),
     ("bbox_2d", {"bbox_2d": []}, "four numbers"),
     ("bbox_2d", {"bbox_2d": [0, 0, 500]}, "four numbers"),
     ("bbox_2d", {"bbox_2d": [[0, 0, 500, 500]]}, "four numbers"),
-    ("bbox_2d", {"bbox_2d": [0, 0, "500", 500]}, "four numbers"),
+    ("bbox_2d", {"bbox_2d": [0, 0, "5OO", 500]}, "four numbers"),
+    ("bbox_2d", {"bbox_2d": [0, 0, "nan", 500]}, "four numbers"),
+    ("bbox_2d", {"bbox_2d": [0, 0, "9" * 400, 500]}, "four numbers"),
     ("bbox_2d", {"bbox_2d": [False, 0, 500, True]}, "four numbers"),
     ("bbox_2d", {"bbox_2d": [NAN, 0, 500, 500]}, "four numbers"),
     ("bbox_2d", {"bbox_2d": [0, 0, INF, 500]}, "four numbers"),
@@ -248,7 +345,8 @@ ERRORS = [
     ("img_idx", {"img_idx": -1}, "0, the only image"),
     ("img_idx", {"img_idx": 0.5}, "0, the only image"),
     ("img_idx", {"img_idx": True}, "0, the only image"),
-    ("img_idx", {"img_idx": "0"}, "0, the only image"),
+    ("img_idx", {"img_idx": "1"}, "0, the only image"),
+    ("img_idx", {"img_idx": "zero"}, "0, the only image"),
     ("img_idx", {"img_idx": NAN}, "0, the only image"),
     ("img_idx", {"img_idx": 10**400}, "0, the only image"),
 ]
@@ -456,6 +554,13 @@ def test_yaml_loads_through_verl(name):
     assert list(schema["function"]["parameters"]["properties"]) == ["bbox_2d", "label", "img_idx"]
     assert schema["function"]["parameters"]["required"] == ["bbox_2d", "label", "img_idx"]
     assert len(json.dumps(schema)) < (300 if "tiny" in name else 600)  # it is part of every prompt
+
+
+def test_the_smallest_result_follows_a_lower_limit():
+    assert load().options.min_pixels == 256 * 32 * 32
+    assert load(max_pixels=98_304).options.min_pixels == 98_304
+    with pytest.raises(ValueError, match=r"max_pixels \(98304\) must be at least min_pixels \(98305\)"):
+        load(max_pixels=98_304, min_pixels=98_305)
 
 
 @pytest.mark.parametrize(

@@ -221,9 +221,11 @@ ERRORS = [
     ("query", {"query": ["otter"]}, "1 to 400"),
     ("query", {"query": " \n"}, "1 to 400"),
     ("query", {"query": "x" * 401}, "1 to 400"),
+    ("query", {"query": "x" * 10**6}, "1 to 400"),
+    ("query", {"query": "\x00\x1b \x7f"}, "1 to 400"),
     *[
         ("max_results", {"query": "otter", "max_results": value}, "an integer from 1 to 10")
-        for value in (0, 11, -1, 2.5, True, False, math.nan, math.inf, "3", [3], 10**400)
+        for value in (0, 11, -1, 2.5, True, False, math.nan, math.inf, "11", "many", [3], 10**400)
     ],
 ]
 
@@ -262,6 +264,95 @@ def test_a_query_that_utf8_cannot_hold_is_sent():
     assert json.loads(server.requests[0][2])["query"] == "a?b"
 
 
+def test_control_characters_are_not_sent():
+    with ApiServer([OK]) as server:
+        assert call(search_tool(server), {"query": "\x00how\x1bhigh?\n" + " " * 400})[1]["ok"]
+        assert call(search_tool(server), {"query": "x", "max_results": "3"})[1]["ok"]
+    assert json.loads(server.requests[0][2])["query"] == "how high?"
+    assert json.loads(server.requests[1][2])["max_results"] == 3
+
+
+def detail(text):
+    return {"detail": {"error": text}}
+
+
+LOST = "Query parameter search_depth is invalid"
+QUERY, RESULTS = "query", "max_results"
+REFUSALS = [
+    # (status, body, the argument that the model is told about)
+    (400, detail("Query is too short. Min query length is 2 characters."), QUERY),
+    (400, detail("Query is too long. Max query length is 400 characters."), QUERY),
+    (400, {"detail": "Query cannot be empty"}, QUERY),
+    (400, {"error": "Invalid query"}, QUERY),
+    (400, {"error": {"message": "The search query must contain at least one word"}}, QUERY),
+    (400, {"message": "query: should have at least 2 characters"}, QUERY),
+    (
+        422,
+        {"detail": [{"type": "string_too_short", "loc": ["body", "query"], "msg": "too short", "input": "x"}]},
+        QUERY,
+    ),
+    (200, detail("Query is too short. Min query length is 2 characters."), QUERY),
+    (400, {"errors": [{"title": "Empty search query"}]}, QUERY),
+    (414, {"error": "The query length exceeds 200"}, QUERY),
+    (400, detail("Invalid max_results. Must be between 0 and 5."), RESULTS),
+    (400, detail("max results must be at most 5"), RESULTS),
+    (422, {"detail": [{"loc": ["body", "max_results"], "msg": "Input should be less than 5"}]}, RESULTS),
+    (400, detail(LOST), None),
+    (400, detail("Invalid topic. Must be 'general' or 'news'."), None),
+    (400, detail("Invalid query parameter: search_depth"), None),
+    (400, detail("The API key has an invalid format"), None),
+    (400, detail("Your query quota has been used"), None),
+    (400, detail("Query is not allowed in your plan"), None),
+    (400, {"error": ""}, None),
+    (400, [], None),
+    (400, None, None),
+    (400, {"detail": {"error": ["x" * 20_000]}}, None),
+    (422, {"detail": [{"loc": ["body", "search_depth"], "msg": "query is odd"}]}, None),
+    (401, detail("Query is too short."), None),
+    (403, detail("Query is too short."), None),
+    (404, detail("Query is too short."), None),
+    (429, detail("Query is too short."), None),
+    (432, detail("Query is too short."), None),
+    (500, detail("Query is too short."), None),
+]
+
+
+@pytest.mark.parametrize("status, body, argument", REFUSALS)
+def test_whose_fault_a_refusal_is(status, body, argument):
+    with ApiServer([Reply(body, status)]) as server:
+        tool = search_tool(server, attempts=2)
+        metrics.drain()
+        if argument is None:
+            failure(tool, {"query": "x"})
+        else:
+            response, figures = call(tool, {"query": "x"})
+            assert response.text.startswith(f"Error: {argument} was refused by the search service. Send ")
+            assert figures == {"ok": False, "error": argument} and "\n" not in response.text
+            assert len(server.requests) == 1  # not asked again
+        (record,) = metrics.drain()
+        assert record.failure.startswith("infrastructure:" if argument is None else f"model:{argument}")
+
+
+@pytest.mark.parametrize("query", ["x", "e", "api key quota plan", "credits", ".*", "query"])
+def test_a_query_that_the_service_repeats_does_not_decide(query):
+    with ApiServer([Reply(detail(f"Cannot serve {query}"), 400)]) as server:
+        failure(search_tool(server), {"query": query})
+    with ApiServer([Reply(detail(f"Query is too short: {query}"), 400)]) as server:
+        assert call(search_tool(server), {"query": query})[1]["error"] == "query"
+
+
+def test_a_bare_400_is_a_failure_of_ours():
+    with ApiServer([Reply(b"<html>400", 400)]) as server:
+        assert failure(search_tool(server))[0] == "http_400"
+
+
+def test_a_refusal_is_replayed(tmp_path, monkeypatch):
+    with ApiServer([Reply(detail("Query is too short."), 400)]) as server:
+        recorded = call(search_tool(server, cache=str(tmp_path), cache_mode="record"), {"query": "x"})
+    replayed = call(load("tavily-search.yaml", cache=str(tmp_path), cache_mode="replay"), {"query": "x"})
+    assert replayed == recorded and recorded[1]["error"] == "query"
+
+
 # ---------------------------------------------------------------- text
 
 
@@ -271,6 +362,69 @@ def test_neutralise_leaves_no_control_token(parts):
     text = neutralise("".join(parts))
     assert not re.search(r"<[|\uff5c]|[|\uff5c]>|</?(image|tool_response|s)/?>|\[/?INST\]|[\x00\u200b]", text)
     assert neutralise(text) == text
+
+
+CONTROL = """
+<|im_start|> <|im_end|> <|vision_start|> <|image_pad|> <|endoftext|> <|eot_id|> <|python_tag|> <\uff5cAssistant\uff5c>
+<tool_call> </tool_call> <tool_response> <think> </think> <image> <video> <audio> <img> </img> <IMG> <IMG_CONTEXT>
+<VIDEO_CONTEXT> <image_soft_token> <start_of_image> <begin_of_image> <start_of_turn> <end_of_turn> <image_1> <image_pad>
+<image_newline> <im_start> <im_end> <im_patch> <s> </s> <pad> <unk> <bos> <eos> <mask> <cls> <sep> <eod> <sop> <eop>
+<bos_token> <unused12> <extra_id_0> <reserved_106> <SPECIAL_12> <fim_prefix> <fim-suffix> <row_1_col_2> <global-img>
+<fake_token_around_image> <end_of_utterance> <start_function_call> <minimax:tool_call> <seed:bos> <seed:think>
+<longcat_think> <role> <observation> <ref> <box> <quad> <<SYS>> <</SYS>> [INST] [/INST] [IMG] [IMG_BREAK] [IMG_END]
+[TOOL_CALLS] [AVAILABLE_TOOLS] [/AVAILABLE_TOOLS] [TOOL_RESULTS] [SYSTEM_PROMPT] [THINK] [/THINK] [ARGS] [gMASK] [sMASK]
+[MASK] [CLS] [SEP] [PAD] [UNK] [BOS] [EOS] [control_8] [unused5] [|system|] [|endofturn|]
+""".split()
+ORDINARY = """
+a[INDEX] x[MASK1] x[i] x[:,0] x[K] [1] [A-Z] [ref] [x|y] [REFS] dict[str,int] List<T> vector<int> map<string,int>
+std::vector<std::string> <stdio.h> <div> </div> <p> <span> <table> <h1> <a> <b>bold</b> <code> <br/> <your_name>
+<string> <module> <lambda> <listcomp> <image_path> <start_time> a<b>c |x| a||b $|x|>3$ <class> <int> <T> <K,V>
+""".replace("$|x|>3$", "").split()
+
+
+@pytest.mark.parametrize("token", CONTROL)
+@pytest.mark.parametrize("frame", ["{}", "a{}b", "<{}>", "[{}]", "{0}{0}", "\u200b{}", "x = f({})"])
+def test_control_tokens_of_any_template(token, frame):
+    text = neutralise(frame.format(token))
+    assert token not in text and neutralise(text) == text
+    assert text.replace(" ", "") == frame.format(token).replace(" ", "").replace("\u200b", "")  # still readable
+
+
+def test_control_tokens_within_control_tokens():
+    for token in CONTROL:
+        for at in range(1, len(token)):
+            text = neutralise(token[:at] + token + token[at:])
+            assert token not in text
+            hidden = neutralise(token[:at] + "\u200b\x00" + token[at:])
+            assert token not in hidden
+
+
+@pytest.mark.parametrize("text", ORDINARY)
+def test_ordinary_text_and_code_stay(text):
+    assert neutralise(text) == text and neutralise(f"see {text}, as in ({text})") == f"see {text}, as in ({text})"
+
+
+def test_neutralising_takes_linear_time():
+    started = time.process_time()
+    for piece in ("<", "[", "<a", "</", "<image", "<start_of_", "[|a", "<a:", "<image ", "<s>", "<think/ ", "|>", "<|"):
+        neutralise(piece * (300_000 // len(piece)))
+    assert time.process_time() - started < 4
+
+
+def test_the_tokenizer_s_own_tokens_are_neutralised(tmp_path):
+    from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    words = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    words.add_special_tokens([AddedToken("<odd!>", special=True), AddedToken("]~b]", special=True)])
+    words.add_tokens(["ordinary", "    "])
+    PreTrainedTokenizerFast(tokenizer_object=words, unk_token="[UNK]").save_pretrained(tmp_path)
+    assert Tokens(str(tmp_path)).special == {"<odd!>", "]~b]", "[UNK]"} and Tokens().special == frozenset()
+    result = {"title": "<odd!>", "url": "u", "content": "an ordinary ]~b] text"}
+    with ApiServer([Reply({"results": [result]})]) as server:
+        response, _ = call(search_tool(server, tokenizer=str(tmp_path)), {"query": "x"})
+    assert response.text == "[1] < odd!> (u)\nan ordinary ] ~b] text"
 
 
 @settings(deadline=None)

@@ -3,6 +3,8 @@
 """Search your own corpus with BM25, without a network.
 
 The index is built once, in the corpus's directory or in ``index_dir``. All workers of a machine map it into memory.
+Long documents are indexed in passages. A result is a document with its best passage, so the cost of a search does not
+depend on the length of documents, and the model reads the part that matches.
 """
 
 from __future__ import annotations
@@ -24,8 +26,9 @@ from filelock import FileLock
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 2  # The number is part of an index's name. Increase it if tokens or files change.
+FORMAT = 3  # The number is part of an index's name. Increase it if tokens or files change.
 TEXT_FIELDS = ("text", "content", "contents")
+PASSAGE_CHARS = 4000  # About 1000 tokens of prose.
 WHOLE_HASH_BYTES = 2**28  # Larger corpora are identified by samples and their modification time.
 SAMPLES, SAMPLE_BYTES = 64, 2**16
 _EAST_ASIAN = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # These scripts use no blanks, so every character is a word.
@@ -68,7 +71,7 @@ class Bm25Index:
             raise ValueError(f"index_dir: {self.folder} is damaged ({error}); delete it") from error
 
     def __len__(self) -> int:
-        return len(self._offsets) - 1
+        return len(self._firsts) - 1
 
     def search(self, query: str, num_results: int) -> list[dict[str, Any]]:
         """Return the best documents, best first. Equal scores keep the order of the corpus.
@@ -76,26 +79,33 @@ class Bm25Index:
         A document without a word of the query is never returned.
 
         Returns:
-            Dicts with ``title``, ``url``, ``content``, ``score``.
+            Dicts with ``title``, ``url``, ``content`` (the best passage of the document), ``score``.
         """
         tokens = self._bm25.get_tokens_ids(words(query))
         if not tokens:
             return []
-        scores = self._bm25.get_scores_from_ids(tokens)
+        of_passages = self._bm25.get_scores_from_ids(tokens)
+        scores = np.maximum.reduceat(of_passages, self._firsts[:-1])
         count = min(num_results, len(scores))
         least = np.partition(scores, len(scores) - count)[len(scores) - count]
         candidates = np.flatnonzero((scores >= least) & (scores > 0))
         best = candidates[np.lexsort((candidates, -scores[candidates]))][:count]
-        return [{**self._document(int(row)), "score": round(float(scores[row]), 6)} for row in best]
+        found = []
+        for row in best:
+            first, last = self._firsts[row], self._firsts[row + 1]
+            passage = int(first + np.argmax(of_passages[first:last]))
+            found.append({**self._passage(passage), "score": round(float(scores[row]), 6)})
+        return found
 
-    def _document(self, row: int) -> dict[str, Any]:
-        start, end = int(self._offsets[row]), int(self._offsets[row + 1])
+    def _passage(self, number: int) -> dict[str, Any]:
+        start, end = int(self._offsets[number]), int(self._offsets[number + 1])
         return json.loads(os.pread(self._documents.fileno(), end - start, start))
 
     def _open(self) -> None:
         # Use numpy alone, because every worker would compile numba's kernels.
         self._bm25 = _library().BM25.load(self.folder, mmap=True, show_progress=False, backend="numpy")
         self._offsets = np.load(self.folder / "offsets.npy", mmap_mode="r", allow_pickle=False)
+        self._firsts = np.load(self.folder / "firsts.npy", mmap_mode="r", allow_pickle=False)
         self._documents = open(self.folder / "documents.jsonl", "rb")  # noqa: SIM115  open as long as the index
 
     def _build(self, corpus: Path, parent: Path) -> None:
@@ -136,14 +146,16 @@ def _write_index(corpus: Path, folder: Path) -> None:
     logger.info("building the BM25 index of %s", corpus)
     vocabulary: dict[str, int] = {}
     ids: list[np.ndarray] = []
-    offsets = [0]
+    offsets, firsts = [0], [0]  # Where each passage begins in the file, and the first passage of each document.
     with open(folder / "documents.jsonl", "wb") as file:
         for document in read_corpus(corpus):
-            line = json.dumps(document).encode() + b"\n"
-            file.write(line)
-            offsets.append(offsets[-1] + len(line))
-            tokens = words(f"{document['title']} {document['content']}")
-            ids.append(np.array([vocabulary.setdefault(word, len(vocabulary)) for word in tokens], np.int32))
+            for passage in passages(document["content"]):
+                line = json.dumps({**document, "content": passage}).encode() + b"\n"
+                file.write(line)
+                offsets.append(offsets[-1] + len(line))
+                tokens = words(f"{document['title']} {passage}")
+                ids.append(np.array([vocabulary.setdefault(word, len(vocabulary)) for word in tokens], np.int32))
+            firsts.append(len(ids))
     if not vocabulary:
         raise ValueError(f"corpus: {corpus} holds no document with a word in it")
     vocabulary[""] = len(vocabulary)  # bm25s needs this entry for documents without a word.
@@ -151,6 +163,19 @@ def _write_index(corpus: Path, folder: Path) -> None:
     model.index((ids, vocabulary), show_progress=False)
     model.save(folder, show_progress=False)
     np.save(folder / "offsets.npy", np.array(offsets, np.int64), allow_pickle=False)
+    np.save(folder / "firsts.npy", np.array(firsts, np.int64), allow_pickle=False)
+
+
+def passages(text: str) -> Iterator[str]:
+    """Cut a text into passages of at most ``PASSAGE_CHARS`` characters, between words where there is a blank."""
+    start = 0
+    while len(text) - start > PASSAGE_CHARS:
+        limit = start + PASSAGE_CHARS
+        blank = max(text.rfind(mark, start + PASSAGE_CHARS // 2, limit) for mark in " \n")
+        end = limit if blank < 0 else blank
+        yield text[start:end]
+        start = end
+    yield text[start:]
 
 
 def read_corpus(path: Path) -> Iterator[dict[str, str]]:

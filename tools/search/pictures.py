@@ -30,14 +30,15 @@ FORMAT = 1  # The number is part of an index's name.
 HASH_BITS = 64
 
 
-def open_picture(source) -> Image.Image | None:
+def open_picture(source, max_pixels: int = MAX_SOURCE_PIXELS) -> Image.Image | None:
     """Open an untrusted image (path or file object) as RGB. Return None if it cannot or should not be decoded."""
     try:
         with Image.open(source, formats=FORMATS) as image:
-            if image.width * image.height > MAX_SOURCE_PIXELS:
+            if image.width * image.height > max_pixels:
                 return None
             # This affects JPEG only: large files are decoded at a fraction of their size.
             image.draft("RGB", (1024, 1024))
+            image.load()  # Here and not in ``open_image``, where a slow image would delay all others.
             return open_image(image)
     except (ToolInfrastructureError, Image.DecompressionBombError, OSError, ValueError, SyntaxError, MemoryError):
         return None

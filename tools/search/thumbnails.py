@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import ipaddress
+import threading
 from io import BytesIO
+from pathlib import Path
 
 import httpx
 from PIL import Image
@@ -13,8 +15,29 @@ from PIL import Image
 from tools.images import MAX_ASPECT_RATIO, smart_resize
 from tools.search.pictures import open_picture
 
+MAX_THUMBNAIL_PIXELS = 16_777_216  # 64 MiB decoded.
+MAX_SCANNED_PIXELS = 200_000_000  # A progressive JPEG repeats its pixels in ten scans. With thousands it takes minutes.
 FACTOR = 32  # Sides of a thumbnail are multiples of it (patch size times merge size).
 MIN_PIXELS = FACTOR**2
+_decoding = threading.Lock()  # Bounds the memory of decoded images, whatever the number of calls.
+
+
+def open_thumbnail(source: BytesIO | Path, max_pixels: int) -> Image.Image | None:
+    """Open and resize a result's image. Return None if it cannot or should not be shown.
+
+    Args:
+        source: a file of the user's own directory, or the bytes that a service has sent, which have stricter limits.
+        max_pixels: area of the thumbnail.
+    """
+    with _decoding:
+        image = _open_untrusted(source) if isinstance(source, BytesIO) else open_picture(source)
+        return None if image is None else thumbnail_of(image, max_pixels)
+
+
+def _open_untrusted(file: BytesIO) -> Image.Image | None:
+    data = file.getvalue()
+    scans = data.count(b"\xff\xda") if data.startswith(b"\xff\xd8\xff") else 0
+    return open_picture(file, min(MAX_THUMBNAIL_PIXELS, MAX_SCANNED_PIXELS // max(scans, 1)))
 
 
 def thumbnail_of(image: Image.Image, max_pixels: int) -> Image.Image | None:
@@ -34,8 +57,9 @@ def check_picture(body: bytes) -> None:
     Raises:
         ValueError: the body is not an image.
     """
-    if open_picture(BytesIO(body)) is None:
-        raise ValueError("no picture")
+    with _decoding:
+        if _open_untrusted(BytesIO(body)) is None:
+            raise ValueError("no picture")
 
 
 def may_be_asked(url: str, api: str | None) -> bool:

@@ -1,14 +1,20 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Send HTTP requests with one deadline over all attempts, retries where they can help, and answers of bounded size."""
+"""Send HTTP requests with one deadline over all attempts, retries where they can help, and answers of bounded size.
+
+A thread with its own event loop talks to all servers. A server can send thousands of headers, empty chunks or interim
+responses, and parsing them must not delay the event loop of the rollouts.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import email.utils
 import functools
+import http.cookiejar
 import os
 import ssl
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +32,7 @@ MAX_BACKOFF_S = 8.0
 MAX_RETRY_AFTER_S = 30.0  # A server may ask for hours.
 CONNECT_TIMEOUT_S = 10.0
 DETAIL_CHARS = 200
+MAX_PIECES = 65_536  # A server may send each byte in a chunk of its own, and every chunk costs as much as 64 KiB.
 
 
 class _Failure(ToolInfrastructureError):
@@ -45,7 +52,7 @@ class HttpClient:
         attempt_timeout_s: seconds for one attempt.
         backoff_s: seconds before the second attempt. Each further wait doubles, up to ``MAX_BACKOFF_S``. A random time
             of up to the same length is added, so that workers do not return all at once.
-        max_connections: connections open at a time, in each event loop.
+        max_connections: connections open at a time.
         secret: text that never appears in a message, even if the server echoes it.
     """
 
@@ -73,6 +80,7 @@ class HttpClient:
         json: Any = None,
         headers: dict[str, str] | None = None,
         check: Callable[[bytes], Any] = lambda body: None,
+        answers: Callable[[int, bytes], bool] = lambda status, body: False,
         rate: RateLimit | None = None,
     ) -> bytes:
         """Send a request until an answer is accepted.
@@ -81,10 +89,12 @@ class HttpClient:
             method: the HTTP method.
             url: the URL.
             deadline_s: seconds for all attempts and the waits between them.
-            max_bytes: size limit of the answer. A larger answer is an error.
+            max_bytes: size limit of the answer. A larger answer is an error, and so is a compressed one.
             json: body of the request.
             headers: additional headers.
-            check: raises ValueError for a body that is not a valid answer. The request is then sent again.
+            check: raises ValueError for a body that is not a valid answer. The request is then sent again. It runs in
+                a thread.
+            answers: returns True if the body of an error status is an answer as well. It is not checked.
             rate: limit from which every attempt takes a turn.
 
         Returns:
@@ -103,7 +113,7 @@ class HttpClient:
             if rate is not None:
                 await rate.acquire(end - time.monotonic())
             try:
-                return await self._attempt(method, url, json, headers or {}, max_bytes, check)
+                return await self._attempt(method, url, json, headers or {}, max_bytes, check, answers)
             except _Failure as failure:
                 last = failure
                 raise
@@ -135,10 +145,11 @@ class HttpClient:
         jitter = tenacity.wait_random(0, backoff)(state)
         return max(backoff, getattr(error, "wait_s", None) or 0.0) + jitter
 
-    async def _attempt(self, method, url, json, headers, max_bytes, check) -> bytes:
+    async def _attempt(self, method, url, json, headers, max_bytes, check, answers) -> bytes:
         try:
             async with asyncio.timeout(self.attempt_timeout_s) as limit:
-                body = await self._exchange(method, url, json, headers, max_bytes)
+                exchange = self._exchange(method, url, json, headers, max_bytes)
+                status, body, wait_s = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(exchange, _io_loop()))
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -147,32 +158,48 @@ class HttpClient:
             kind = "connect" if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout) else "disconnect"
             # Name only the type, because httpx quotes headers in some of its messages.
             raise _Failure(f"{self.name}: {type(error).__name__} from {_host(url)}", kind) from None
-        except (httpx.InvalidURL, httpx.DecodingError, httpx.TooManyRedirects, UnicodeError) as error:
+        except (httpx.InvalidURL, httpx.TooManyRedirects, UnicodeError) as error:
             raise _Failure(f"{self.name}: {type(error).__name__} from {_host(url)}", "garbage", retry=False) from None
         try:
-            check(body)
+            if 200 <= status < 300:
+                await asyncio.to_thread(check, body)
+                return body
+            if await asyncio.to_thread(answers, status, body):
+                return body
         except (ValueError, RecursionError) as error:
             raise _Failure(
                 f"{self.name}: the answer is not what was expected: {error}"[:DETAIL_CHARS], "garbage"
             ) from None
-        return body
+        raise self._refused(status, body, url, wait_s)
 
-    async def _exchange(self, method, url, json, headers, max_bytes) -> bytes:
+    async def _exchange(self, method, url, json, headers, max_bytes) -> tuple[int, bytes, float | None]:
+        """Return the status, the body and the seconds that the server asks to wait. Run in the thread for servers."""
         async with self._client().stream(method, url, json=json, headers=headers) as response:
-            body = bytearray()
-            async for chunk in response.aiter_bytes():
-                body += chunk
+            status, wait_s = response.status_code, _retry_after(response.headers)
+            encoding = response.headers.get("content-encoding", "").strip().lower()
+            if encoding not in ("", "identity"):
+                # A few hundred bytes may unpack to gigabytes, so a compressed body is never read.
+                if 200 <= status < 300:
+                    message = f"{self.name}: {_host(url)} sends a compressed answer, which was not requested"
+                    raise _Failure(message, "garbage", retry=False)
+                return status, b"", wait_s
+            body, pieces = bytearray(), 0
+            async for piece in response.aiter_raw():
+                body += piece
+                pieces += 1
                 if len(body) > max_bytes:
                     message = f"{self.name}: the answer is larger than {max_bytes} bytes"
                     raise _Failure(message, "size", retry=False)
-        status = response.status_code
-        if 200 <= status < 300:
-            return bytes(body)
-        message = f"{self.name}: HTTP {status} from {_host(url)}: {self._detail(bytes(body))}"
+                if pieces > MAX_PIECES:
+                    message = f"{self.name}: the answer comes in more than {MAX_PIECES} pieces"
+                    raise _Failure(message, "size", retry=False)
+        return status, bytes(body), wait_s
+
+    def _refused(self, status: int, body: bytes, url: str, wait_s: float | None) -> _Failure:
+        message = f"{self.name}: HTTP {status} from {_host(url)}: {self._detail(body[: 80 * DETAIL_CHARS])}"
         if status in KEY_STATUSES:
-            raise _Failure(f"{message} (is the API key right?)", "key", retry=False)
-        retry = status in RETRIED_STATUSES or status >= 500
-        raise _Failure(message, f"http_{status}", retry=retry, wait_s=_retry_after(response.headers))
+            return _Failure(f"{message} (is the API key right?)", "key", retry=False)
+        return _Failure(message, f"http_{status}", retry=status in RETRIED_STATUSES or status >= 500, wait_s=wait_s)
 
     def _detail(self, body: bytes) -> str:
         text = body.decode("utf-8", "replace")
@@ -184,18 +211,35 @@ class HttpClient:
     def _client(self) -> httpx.AsyncClient:
         loop = asyncio.get_running_loop()
         if loop not in self._clients:
-            for other in [other for other in self._clients if other.is_closed()]:
-                # Its connections keep the loop alive, so the entry would never disappear by itself.
-                del self._clients[other]
             self._clients[loop] = httpx.AsyncClient(
                 verify=_ssl_context(),
                 timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_S),
                 limits=httpx.Limits(max_connections=self.max_connections),
-                # A compressed body could exceed the size limit after it is unpacked.
                 headers={"Accept-Encoding": "identity"},
+                cookies=_NoCookies(),
                 follow_redirects=False,  # A redirect could carry the key to another server.
             )
         return self._clients[loop]
+
+
+class _NoCookies(http.cookiejar.CookieJar):
+    """Keep no cookies: a server could send thousands, and every later request would return them."""
+
+    def extract_cookies(self, response, request) -> None:
+        """Ignore the cookies of a response."""
+
+
+_io_lock = threading.Lock()
+_io_loops: dict[int, asyncio.AbstractEventLoop] = {}
+
+
+def _io_loop() -> asyncio.AbstractEventLoop:
+    """Return the event loop of the thread that talks to servers. A forked process starts its own thread."""
+    with _io_lock:
+        if os.getpid() not in _io_loops:
+            loop = _io_loops[os.getpid()] = asyncio.new_event_loop()
+            threading.Thread(target=loop.run_forever, name="http", daemon=True).start()
+        return _io_loops[os.getpid()]
 
 
 @functools.cache

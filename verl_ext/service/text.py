@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import cached_property
 
 CUT_MARK = "..."
@@ -13,30 +14,56 @@ WORD_SEARCH_CHARS = 40  # A cut moves back to a blank within this distance. With
 # Control characters except newline and tab, and characters that reverse the writing direction.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffc]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")  # JSON may hold halves of surrogate pairs, which no tokenizer accepts.
-# Chat templates or processors give these names a meaning as `<name>`, `</name>` or `<name/>`. Media names count,
-# because an additional placeholder would no longer fit the images.
-_NAMES = (
-    "tool_call|tool_response|tools?|think|thinking|answer|image|video|audio|img|vision|pad|unk|bos|eos|s|mask|"
-    "start_of_turn|end_of_turn|start_of_image|end_of_image|image_soft_token|system|user|assistant|function_call"
+# Chat templates or processors give these names a meaning as `<name>`, `</name>` or `<name/>`, some with a prefix such
+# as `minimax:`. Media names count, because an additional placeholder would no longer fit the images.
+_MEDIA = "im|img|images?|videos?|audio|vision|media|patch|frame|quad|box|ref|point"
+_NAMES = "|".join(
+    (
+        "tools?|tool_(?:calls?|responses?|results?|outputs?|code|sep)|function_(?:calls?|responses?)",
+        "(?:[a-z]+_)?think(?:ing)?|answer|observation|system|user|assistant|role|human|bot",
+        "(?:pad|unk|[be]os|s|mask|cls|sep|eo[dptm]|sop)(?:_token)?",
+        f"(?:{_MEDIA}|global-img)",
+        f"(?:{_MEDIA})_(?:start|end|begin|pad|patch|context|token|soft_token|newline|sep|placeholder|break|[0-9]+)",
+        "(?:start|end|begin|beginning)_of_[a-z_]+|(?:start|end)_function_[a-z]+|fake_token_around_image",
+        "row_[0-9]+_col_[0-9]+|fim[_-](?:prefix|middle|suffix|pad)",
+        "(?:unused|extra_id|extra_token|reserved|reserved_token|reserved_special_token|special|special_token)_?[0-9]+",
+    )
 )
-_TAG = re.compile(rf"<(?=/?(?:{_NAMES})\s{{0,8}}/?\s{{0,8}}>)", re.IGNORECASE)
-_BAR_OPEN = re.compile(r"<(?=[|\uff5c])")
+_TAG = re.compile(r"<(?=/?([\w:-]{1,40})\s{0,8}/?\s{0,8}>)")
+_CONTROL_NAME = re.compile(f"(?:[a-z]+:)?(?:{_NAMES})", re.IGNORECASE)
+_SYS = re.compile(r"<(?=</?SYS>>)")
+_BAR_OPEN = re.compile(r"<(?=[|\uff5c])|\[(?=\|[^\s|\[\]]{1,40}\|\])")
 _BAR_CLOSE = re.compile(r"(?<=[|\uff5c])>")
-_INST = re.compile(r"\[(?=/?(?:INST|IMG|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_RESULTS)\])")
+# These are written in this case only. Others in brackets, such as `a[INDEX]`, are code.
+_BRACKET_NAMES = "|".join(
+    (
+        "INST|IMG(?:_BREAK|_END)?|SYSTEM_PROMPT|MODEL_SETTINGS|ARGS|CALL_ID|THINK|PREFIX|MIDDLE|SUFFIX",
+        "AVAILABLE_TOOLS|TOOL_(?:CALLS|RESULTS|CONTENT)|AUDIO|BEGIN_AUDIO|TRANSCRIBE|REF|control_[0-9]+",
+        "[gs]?MASK|CLS|SEP|PAD|UNK|[BE]OS|unused[0-9]+",
+    )
+)
+_BRACKET = re.compile(rf"\[(?=/?(?:{_BRACKET_NAMES})\])")
 
 
-def neutralise(text: str) -> str:
+def neutralise(text: str, special_tokens: Collection[str] = ()) -> str:
     """Return text that a tokenizer or processor reads as plain text.
 
-    Control characters are removed. Every chat-template token such as ``<|im_start|>``, ``<tool_response>`` or
-    ``<image>`` receives a blank after its first character, so that it stays readable. A second application changes
-    nothing.
+    Control characters are removed. Every chat-template token such as ``<|im_start|>``, ``<tool_response>``,
+    ``[TOOL_CALLS]`` or ``<image>`` receives a blank after its first character, so that it stays readable. A second
+    application changes nothing.
+
+    Args:
+        text: the text from outside.
+        special_tokens: further tokens, see ``Tokens.special``.
     """
     text = _SURROGATE.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
     text = _CONTROL.sub("", text)  # This comes first, because a control character could stand inside a token.
-    text = _TAG.sub("< ", text)
-    text = _BAR_CLOSE.sub(" >", _BAR_OPEN.sub("< ", text))
-    return _INST.sub("[ ", text)
+    text = _TAG.sub(lambda tag: "< " if _CONTROL_NAME.fullmatch(tag[1]) else "<", text)
+    text = _BAR_CLOSE.sub(" >", _BAR_OPEN.sub(r"\g<0> ", _SYS.sub("< ", text)))
+    text = _BRACKET.sub("[ ", text)
+    for token in special_tokens:
+        text = text.replace(token, f"{token[0]} {token[1:]}")
+    return text
 
 
 def compact(text: str) -> str:
@@ -79,11 +106,22 @@ class Tokens:
         except Exception as error:  # transformers raises many kinds of errors.
             raise ValueError(f"tokenizer: cannot be loaded from {self.path} ({type(error).__name__})") from error
 
+    @cached_property
+    def special(self) -> frozenset[str]:
+        """Return the tokenizer's own control tokens that look like one.
+
+        Tokenizers also add words and runs of blanks, which stand in ordinary text.
+        """
+        if self.path is None:
+            return frozenset()
+        added = {str(token) for token in self._tokenizer.added_tokens_decoder.values()}
+        return frozenset(token for token in added if len(token) > 2 and token[0] in "<[]{|" and not token.isspace())
+
     def count(self, text: str) -> int:
         """Return the number of tokens of a text."""
         if self.path is not None:
             return len(self._tokenizer.encode(text, add_special_tokens=False))
-        ascii_chars = sum(map(str.isascii, text)) if not text.isascii() else len(text)
+        ascii_chars = len(text.encode("ascii", "ignore"))
         return -(-ascii_chars // 4) + len(text) - ascii_chars
 
     def cut(self, text: str, budget: int) -> tuple[str, bool]:
@@ -96,8 +134,12 @@ class Tokens:
         """
         if self.count(text) <= budget:
             return text, False
-        # Tokens grow with the length, except for one or two at the end. Bisect first, then step back.
-        low, high = 0, len(text)
+        # Tokens grow with the length, except for one or two at the end. Double, bisect, then step back, so that the
+        # cost depends on the budget and not on the text.
+        low, high = 0, max(budget, 1)
+        while high < len(text) and self.count(_cut_at(text, high)) <= budget:
+            low, high = high, 2 * high
+        high = min(high, len(text))
         while low < high:
             middle = (low + high + 1) // 2
             low, high = (middle, high) if self.count(_cut_at(text, middle)) <= budget else (low, middle - 1)

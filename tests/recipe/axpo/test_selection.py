@@ -54,7 +54,7 @@ def names(candidates):
         (
             [tool(0), tool(1, reward=1.0, valid=False)],
             True,
-        ),  # an infrastructure failure is no evidence of a right answer
+        ),  # an infrastructure failure proves nothing
         ([tool(0, valid=False), no_tool(1)], False),  # nor of a wrong one
         ([tool(0, reward=0.99)], True),
         ([tool(0, reward=1.5)], False),
