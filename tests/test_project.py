@@ -78,7 +78,10 @@ def test_every_file_names_its_licence():
     assert not without, "\n".join(without)
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "tools/README.md", "data_prep/README.md"])
+PAGES = ["README.md", "CONTRIBUTING.md", *(f"{name}/README.md" for name in ("tools", "data_prep", "run_scripts"))]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_commands_of_the_pages_name_files_that_exist(page):
     blocks = re.findall(r"^```bash\n(.*?)^```", (REPO_ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
     words = [word for block in blocks for line in block.split("\n") for word in line.partition(" #")[0].split()]
