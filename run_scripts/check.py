@@ -13,7 +13,7 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 from hydra import compose, initialize_config_dir, initialize_config_module
@@ -22,13 +22,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from run_scripts.memory import Estimate, ModelSize, estimate
+from run_scripts.settings import CONFIG_DIR, SettingError, Settings, prepare, rl_overrides, sft_overrides
 from verl_ext.cpu.env import REPO_ROOT, prepare_interpreter
 
-if TYPE_CHECKING:
-    from run_scripts.train import Settings
-
 RECIPE_CONFIG = REPO_ROOT / "recipe" / "axpo" / "config"
-CONFIG_DIR = REPO_ROOT / "run_scripts" / "config"
 GPU_GIB = {"8x40gb": 39.0, "8xh100": 79.0, "2x8xh100": 79.0}  # what a driver leaves of 40 and 80 GB
 SHM_GIB = 16.0  # worker processes and NCCL exchange tensors through /dev/shm
 
@@ -48,8 +45,6 @@ def compose_sft(overrides: list[str]) -> DictConfig:
 
 def check(settings: Settings, overrides: list[str]) -> int:
     """Print the page for a run; returns 0, or 1 if anything was found."""
-    from run_scripts.train import rl_overrides, sft_overrides
-
     prepare_interpreter()  # verl is imported below, and wants to be told where there is no GPU
     sft = settings.stage == "sft"
     given, composed = (sft_overrides(settings), compose_sft) if sft else (rl_overrides(settings), compose_rl)
@@ -90,8 +85,6 @@ def check(settings: Settings, overrides: list[str]) -> int:
 
 def path_problems(settings: Settings) -> Iterator[str]:
     """Yield what is missing of model and data."""
-    from run_scripts.train import SettingError, prepare
-
     try:
         if not settings.on_cpu:  # a CPU run writes its own data
             prepare(settings)
