@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,20 @@ def rows(source: Mapping[str, Any], context: Context) -> Row:
     """Convert one question."""
     meta = {"category": source["category"], "difficulty": source["difficulty"]}
     image = context.image(source["query_image"])
-    return Row(source["query"], source["ground_truth"], [image], {"type": "judge", "fallback": "f1"}, meta)
+    scoring = {"type": "judge", "fallback": "f1"}
+    if context.options["judge_sees_image"]:
+        scoring["judge_sees"] = "image"
+    return Row(source["query"], source["ground_truth"], [image], scoring, meta)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add an option of the scoring, and image search."""
+    parser.add_argument(
+        "--judge-sees-image",
+        action="store_true",
+        help="let the judge see the image, as the benchmark's own does, if its option send_image is on",
+    )
+    add_search_arguments(parser)
 
 
 DATASET = Dataset(
@@ -34,6 +48,6 @@ DATASET = Dataset(
     },
     rows=rows,
     id_columns=("sample_id",),
-    add_arguments=add_search_arguments,
+    add_arguments=add_arguments,
     added_tools=added_search_tools,
 )

@@ -8,11 +8,14 @@ are drawings of the solution, also in problems of the category "text".
 
 from __future__ import annotations
 
+import argparse
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from data_prep.core import Context, Dataset, Part, Row
+from data_prep.errors import DataError
 from data_prep.math_vr import IMAGES, SCORING, named_images, place_images
 
 
@@ -27,10 +30,33 @@ def as_list(value: Any) -> list[str]:
     return [str(entry).strip() for entry in values if entry is not None and str(entry).strip()]
 
 
+def rubric(source: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the judge reads of the points of a solution's steps, as in the benchmark's own evaluation.
+
+    Raises:
+        DataError: a column is missing or has an unexpected type. The dataset card does not tell the types.
+    """
+    texts = {}
+    for key, column in (("scoring_points", "scoring_points"), ("point_values", "scores")):
+        value = source.get(column)
+        texts[key] = value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
+        if not texts[key].strip():
+            raise DataError(f"math_vr: --process-score needs the column {column}, got {value!r}")
+    total = source.get("total_score")
+    try:
+        most = float(total)
+    except (TypeError, ValueError):
+        most = math.nan
+    if isinstance(total, bool) or not 0 < most < math.inf:
+        raise DataError(f"math_vr: --process-score needs a positive number in the column total_score, got {total!r}")
+    return {**texts, "max_score": most}
+
+
 def rows(source: Mapping[str, Any], context: Context) -> Row:
     """Convert one problem.
 
     Raises:
+        DataError: the rubric is wanted and cannot be read.
         Drop: a tag names a missing image.
     """
     found = {i: source.get(f"image{i}") for i in range(1, IMAGES + 1)}
@@ -47,8 +73,18 @@ def rows(source: Mapping[str, Any], context: Context) -> Row:
             key: source.get(key) for key in ("number_of_answers", "total_score", "scoring_points", "scores")
         },
     }  # fmt: skip
+    scoring = {**SCORING, "rubric": rubric(source)} if context.options["process_score"] else SCORING
     hint = f"There are {len(answers)} answers to give." if len(answers) > 1 else ""
-    return Row(question, "; ".join(answers), ordered, SCORING, meta, hint=hint)
+    return Row(question, "; ".join(answers), ordered, scoring, meta, hint=hint)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the option that writes the rubric."""
+    parser.add_argument(
+        "--process-score",
+        action="store_true",
+        help="write the points of partial solutions into the rows, for the judge's option process_score",
+    )
 
 
 DATASET = Dataset(
@@ -71,4 +107,5 @@ DATASET = Dataset(
     },
     rows=rows,
     id_columns=("id",),
+    add_arguments=add_arguments,
 )

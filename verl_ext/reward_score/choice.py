@@ -7,16 +7,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from verl_ext.reward_score.normalise import clean
-from verl_ext.reward_score.number import Closeness, read_number, same_number
+from verl_ext.reward_score.normalise import clean, formula
+from verl_ext.reward_score.number import Closeness, Quantity, read_number, read_ratio, same_number
 from verl_ext.reward_score.words import exact, literal
 
 LETTERS = "ABCDEFGHIJ"
+OPTION_DECIMALS = 2  # MathVision's rule for an option's value, here if it fits one option alone
+_SURELY = (
+    r"(?:(?:clearly|obviously|definitely|certainly|surely|evidently|therefore|thus|hence|indeed|simply|most likely|now"
+    r"|undoubtedly)\s*,?\s+)*"
+)
 _LEAD = re.compile(
-    r"(?:(?:so|thus|hence|then|therefore)\s*,?\s+)?"
+    r"(?:(?:so|thus|hence|then|therefore|clearly|obviously|evidently)\s*,?\s+)?"
     r"(?:i(?:'d|'ll|\s+would|\s+will)?\s+(?:choose|pick|select)\s+(?:(?:the\s+)?(?:answer|option|choice|letter)\s+)?"
     r"|(?:(?:the|my)\s+)?(?:(?:final|correct|best|right)\s+)?(?:answer|option|choice|letter)s?"
-    r"(?:\s+(?:choice|option|letter))?\s*(?:is|:|=|(?:should|would|must|has to)\s+be)?\s*(?:option|choice)?\s*"
+    r"(?:\s+(?:choice|option|letter))?\s*(?:is|:|=|(?:should|would|must|has to)\s+be)?\s*"
+    rf"{_SURELY}(?:option|choice)?\s*"
+    rf"|(?:it|this|that)(?:\s+is|'s|\s+(?:must|should|has to)\s+be)\s+{_SURELY}(?:option|choice)?\s*"
+    rf"|(?=[a-z]{{3}}){_SURELY}(?:option|choice)?\s*"  # the rest of "the answer is clearly B"
     r"|(?:\u6b63\u786e)?(?:\u7b54\u6848|\u9009\u9879)(?:\u662f|\u4e3a|:)?\s*|\u9009(?:\u62e9)?\s*:?\s*)",  # 答案, 选
     re.IGNORECASE,
 )
@@ -28,15 +36,18 @@ _PICTURE = re.compile(
 )
 _ALONE = re.compile(r"[(\[{]?\s*([A-Ja-j])\s*[)\]}]?\s*[.:,)]?")
 _WITH_TEXT = re.compile(
-    r"(?:[(\[]\s*([A-J])\s*[)\]]\s*[.:,\-]?|([A-J])\s*[.:)\]\-,]|[(\[]([a-j])[)\]]\s|([a-j])[.:)]\s)\s*(\S.*)",
+    r"(?:[(\[]\s*([A-J])\s*[)\]]\s*[.:,]?|([A-J])\s*[.:)\],]|([A-J])\s*(?=-)|[(\[]([a-j])[)\]]\s|([a-j])[.:)]\s)\s*(\S.*)",
     re.DOTALL,
 )
+# A dash that is no sign: "- 2" may be two things, "-2" and "-x" are one.
+_DASH = re.compile(r"-(?:\s+|(?=[^\W\d]{2}))")
 _LABELLED = re.compile(r"[(\[{]?\s*[A-Ja-j]\s*[)\]}.:,\-]|[A-J]\s")
 _TRUTH_WITH_TEXT = re.compile(r"(?:[(\[][A-J][)\]]\s*[.:]?|[A-J][.:)])\s+\S")
 # "is right" is left out, because "A is right" may describe a place.
 _SAID_CORRECT = re.compile(
     r"(?:(?:[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore)\s*,?\s+)?(?:[Oo]ption\s+|[Cc]hoice\s+)?[(\[]?([A-J])[)\]]?\s+is\s+"
-    r"(?:correct|(?:the|my)\s+(?:(?:correct|right|best|final)\s+)?(?:answer|option|choice|one))"
+    + _SURELY
+    + r"(?:correct|(?:the|my)\s+(?:(?:correct|right|best|final)\s+)?(?:answer|option|choice|one))"
 )
 _IN_BRACKETS = re.compile(r"([A-J])\s*\(\s*([^()]+?)\s*\)")
 _BEFORE_LETTER = re.compile(r"(.+?)\s*\(\s*(?:option\s+)?([A-J])\s*\)", re.IGNORECASE | re.DOTALL)
@@ -96,9 +107,14 @@ def _without_lead(text: str, options: Sequence[str]) -> Iterator[str]:
 
 def _labelled(letter: str, rest: str, candidate: str, options: Sequence[str]) -> str | None:
     """Return the letter of "A. rest", unless the rest names another, adds one or denies this one."""
-    named = option_of(rest, options)
-    if named is not None:  # "A. <text of B>" is ambiguous
-        return letter if named == letter else None
+    texts = [rest]
+    if dash := _DASH.match(rest):  # "A - red"
+        texts.append(rest[dash.end() :])
+    named = {option_of(text, options) for text in texts} - {None}
+    if named:  # "A. <text of B>" is ambiguous
+        return letter if letter in named else None
+    if candidate[1:2] == "-" and dash is None:
+        return None  # "F-16"
     by_label = candidate[1:2] in ".:)" or candidate[0] in "(["
     listed = _LETTER_LIST.fullmatch(rest) and not (by_label and rest in ("I", letter))  # "A. I": a text
     if listed or _FURTHER.search(rest) or _FURTHER.match(candidate[1:]):
@@ -136,10 +152,18 @@ def option_of(text: str, options: Sequence[str]) -> str | None:
     if (found := _literal_option(text, options)) is not None:
         return found
     found = [letter for letter, option in zip(LETTERS, options, strict=False) if exact(text, option)]
-    if not found and options and (said := read_number(text)) is not None:
-        numbers = zip(LETTERS, map(read_number, options), strict=False)
-        found = [letter for letter, number in numbers if number and same_number(said, number, Closeness())]
+    if not found and options and (said := _quantity(text)) is not None:
+        numbers = list(zip(LETTERS, map(_quantity, options), strict=False))
+        for closeness in (Closeness(), Closeness(decimals=OPTION_DECIMALS)):
+            found = [letter for letter, number in numbers if number and same_number(said, number, closeness)]
+            if found:
+                break
     return found[0] if len(found) == 1 else None
+
+
+def _quantity(text: str) -> Quantity | None:
+    """Read a number, or a ratio as its quotient."""
+    return read_number(text) or read_ratio(formula(text))
 
 
 def _literal_option(text: str, options: Sequence[str]) -> str | None:

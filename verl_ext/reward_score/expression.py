@@ -4,19 +4,32 @@
 
 from __future__ import annotations
 
+import ast
 import math
+import operator
 import re
 from fractions import Fraction
 
 MAX_CHARS = 200
-MAX_DEPTH = 30
 MAX_BITS = 4096
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>\d+(?:\.\d+)?|\.\d+)"
-    r"|(?P<word>\\(?:frac|sqrt|pi|times|cdot|div|infty)(?![a-zA-Z])|pi\b|sqrt(?![a-zA-Z]))"
-    r"|(?P<op>\*\*|[-+*/^(){}\[\]]))"
+    r"|(?P<name>\\(?:frac|sqrt|pi)(?![a-zA-Z])|pi\b|sqrt(?![a-zA-Z]))"
+    r"|(?P<op>\\(?:times|cdot|div)(?![a-zA-Z])|\*\*|[-+*/^(){}\[\],]))"
 )
-_MIXED_FRACTION = re.compile(r"\s*(\d+)\s*/\s*(\d+)(?![\d.])")
+_OPERATORS = {"^": "**", r"\times": "*", r"\cdot": "*", r"\div": "/", "{": "(", "}": ")"}
+# Where no brace follows, a fraction takes single digits (\frac12, \frac{1}2), and a root a number (\sqrt 12).
+_BARE = [
+    (re.compile(r"(\\frac)\s*(\d|\\pi(?![a-zA-Z]))"), r"\1{\2}"),
+    (re.compile(r"(\\frac\s*\{[^{}]*\})\s*(\d|\\pi(?![a-zA-Z]))"), r"\1{\2}"),
+    (re.compile(r"(\bsqrt(?:\s*\[[^\[\]]*\])?)\s*(\d+(?:\.\d+)?|\.\d+|\\pi(?![a-zA-Z]))"), r"\1{\2}"),
+]
+# 1\frac{1}{2}, and 1 1/2 at the end of a text
+_MIXED = [
+    re.compile(r"(?<![\d.])(\d+)\s*\\frac\s*\{\s*(\d+)\s*\}\s*\{\s*(\d+)\s*\}"),
+    re.compile(r"(?<![\d.])(\d+)\s+(\d+)\s*/\s*(\d+)\s*\Z"),
+]
+_VALUE_END = re.compile(r"(?:[\d.)}\]]|pi)\s*\Z")
 
 Value = Fraction | float
 
@@ -35,151 +48,81 @@ def evaluate(text: str) -> Value:
     """
     if len(text) > MAX_CHARS:
         raise NoValue("too long")
-    parser = _Parser(text)
+    source, numbers = _as_python(text)
     try:
-        value = parser.sum(0)
-    except (ZeroDivisionError, OverflowError) as error:
+        value = _value(ast.parse(source, mode="eval").body, numbers)
+    except (ArithmeticError, SyntaxError, RecursionError, MemoryError) as error:
         raise NoValue(str(error)) from None
-    if parser.peek() is not None:
-        raise NoValue(f"does not end at {parser.peek()!r}")
     if isinstance(value, float) and not math.isfinite(value):
         raise NoValue("not finite")
     return value
 
 
-class _Parser:
-    """A recursive descent parser. Multiplication is implied before a bracket, a root, a fraction and pi."""
+def _as_python(text: str) -> tuple[str, list[Fraction]]:
+    """Rewrite LaTeX as Python, in which the name ``n3`` stands for the fourth number.
 
-    def __init__(self, text: str):
-        self.text, self.tokens, self.at = text, [], 0
-        position = 0
-        stripped = text.rstrip()
-        while position < len(stripped):
-            match = _TOKEN.match(stripped, position)
-            if match is None:
-                raise NoValue(f"{stripped[position]!r} is no arithmetic")
-            self.tokens.append((match[0].strip(), match.lastgroup, match.start(match.lastgroup), match.end()))
-            position = match.end()
-
-    def peek(self) -> str | None:
-        return self.tokens[self.at][0] if self.at < len(self.tokens) else None
-
-    def kind(self) -> str | None:
-        return self.tokens[self.at][1] if self.at < len(self.tokens) else None
-
-    def take(self, wanted: str | None = None) -> str:
-        token = self.peek()
-        if token is None or (wanted is not None and token != wanted):
-            raise NoValue(f"{wanted or 'something'} expected")
-        self.at += 1
-        return token
-
-    def sum(self, depth: int) -> Value:
-        if depth > MAX_DEPTH:
-            raise NoValue("too deep")
-        value = self.product(depth)
-        while self.peek() in ("+", "-"):
-            sign = self.take()
-            other = self.product(depth)
-            value = _bounded(value + other if sign == "+" else value - other)
-        return value
-
-    def product(self, depth: int) -> Value:
-        value = self.signed(depth)
-        while True:
-            token = self.peek()
-            if token in ("*", "\\times", "\\cdot"):
-                self.take()
-                value = _bounded(value * self.signed(depth))
-            elif token in ("/", "\\div"):
-                self.take()
-                value = _bounded(value / self.signed(depth))
-            elif token in ("(", "{") or self.kind() == "word":
-                value = _bounded(value * self.power(depth))
-            else:
-                return value
-
-    def signed(self, depth: int) -> Value:
-        sign = 1
-        while self.peek() in ("+", "-"):
-            sign = -sign if self.take() == "-" else sign
-        return sign * self.power(depth)
-
-    def power(self, depth: int) -> Value:
-        base = self.atom(depth)
-        if self.peek() not in ("^", "**"):
-            return base
-        self.take()
-        exponent = self.signed(depth + 1) if depth < MAX_DEPTH else self.sum(depth + 1)
-        return _power(base, exponent)
-
-    def atom(self, depth: int) -> Value:
-        kind, token = self.kind(), self.take()
+    "}{" becomes a comma, so that "\\frac{1}{2}" is a call. Multiplication is implied before a bracket, a root, a
+    fraction and pi. Two numbers side by side are no product and no sum.
+    """
+    for bare, braces in _BARE:
+        text = bare.sub(braces, text)
+    for mixed in _MIXED:
+        text = mixed.sub(_mixed_number, text)
+    text = re.sub(r"\}\s*\{", ",", text.strip())
+    source: list[str] = []
+    numbers: list[Fraction] = []
+    position, ends_value = 0, False  # whether the last token may end a value
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        if match is None:
+            raise NoValue(f"{text[position]!r} is no arithmetic")
+        kind, token, position = match.lastgroup, match[match.lastgroup], match.end()
+        if ends_value and (kind == "name" or token in ("(", "{")):
+            if token == "{" and text[position : position + 1] in set(".0123456789"):
+                raise NoValue("2{3} is shown as 23")
+            source.append("*")
         if kind == "number":
-            return self.number(token)
-        if token in ("(", "{", "["):
-            value = self.sum(depth + 1)
-            self.take({"(": ")", "{": "}", "[": "]"}[token])
-            return value
-        if token in ("\\pi", "pi"):
+            if ends_value or len(token) > 100:
+                raise NoValue("a number that does not begin a term, or is too long")
+            source.append(f"n{len(numbers)}")
+            numbers.append(Fraction(token))
+        else:
+            source.append(_OPERATORS.get(token, token.lstrip("\\")))
+        ends_value = kind == "number" or token in (")", "}", r"\pi", "pi")
+    return " ".join(source), numbers
+
+
+def _mixed_number(match: re.Match) -> str:
+    whole, above, below = match.groups()
+    proper = 0 < int(above) < int(below) and not _VALUE_END.search(match.string[: match.start()])
+    return f"({whole}+{above}/{below})" if proper else match[0]
+
+
+_BINARY = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
+
+
+def _value(node: ast.AST, numbers: list[Fraction]) -> Value:
+    match node:
+        case ast.Name(id="pi"):
             return math.pi
-        if token == "\\frac":
-            above = self.argument(depth)
-            return _bounded(above / self.argument(depth))
-        if token in ("\\sqrt", "sqrt"):
-            degree: Value = Fraction(2)
-            if self.peek() == "[":
-                self.take()
-                degree = self.sum(depth + 1)
-                self.take("]")
-            return _root(self.argument(depth), degree)
-        raise NoValue(f"{token!r} is no value")
-
-    def number(self, token: str) -> Value:
-        if len(token) > 100:
-            raise NoValue("too many digits")
-        value = Fraction(token)
-        if "." in token or self.at >= len(self.tokens):
-            return value
-        # Mixed numbers are written 1\frac{1}{2} or 1 1/2.
-        if self.peek() == "\\frac":
-            start = self.at
-            self.take()
-            above, below = self.argument(MAX_DEPTH), self.argument(MAX_DEPTH)
-            if isinstance(above, Fraction) and isinstance(below, Fraction) and 0 < above < below:
-                if above.denominator == below.denominator == 1:
-                    return value + above / below
-            self.at = start
-        elif self.kind() == "number" and _MIXED_FRACTION.fullmatch(self.text[self.tokens[self.at][2] :].rstrip()):
-            above = self.take()
-            self.take("/")
-            below = self.take()
-            if "." not in above + below and 0 < int(above) < int(below):
-                return value + Fraction(int(above), int(below))
-            raise NoValue("two numbers side by side")
-        return value
-
-    def argument(self, depth: int) -> Value:
-        """Parse what a command applies to: a group, or one digit as in \\frac12."""
-        if self.peek() in ("{", "("):
-            close = {"{": "}", "(": ")"}[self.take()]
-            value = self.sum(depth + 1) if depth < MAX_DEPTH else self.sum(MAX_DEPTH)
-            self.take(close)
-            return value
-        if self.kind() == "number":
-            token, _, start, end = self.tokens[self.at]
-            if len(token) == 1:
-                self.at += 1
-                return Fraction(token)
-            if token.isdigit() and self.tokens[self.at - 1][0] == "\\frac":
-                self.tokens[self.at : self.at + 1] = [
-                    (digit, "number", start + i, start + i + 1) for i, digit in enumerate(token)
-                ]
-                return self.argument(depth)
-        return self.atom(depth + 1) if depth < MAX_DEPTH else self._deep()
-
-    def _deep(self) -> Value:
-        raise NoValue("too deep")
+        case ast.Name(id=name) if name[0] == "n":
+            return numbers[int(name[1:])]
+        case ast.List(elts=[element]):  # 2 \\times [3 + 4]
+            return _value(element, numbers)
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
+            value = _value(operand, numbers)
+            return -value if isinstance(node.op, ast.USub) else value
+        case ast.BinOp(left=left, op=ast.Pow(), right=right):
+            return _power(_value(left, numbers), _value(right, numbers))
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
+            return _bounded(_BINARY[type(op)](_value(left, numbers), _value(right, numbers)))
+        case ast.Call(func=ast.Name(id="frac"), args=[above, below]):
+            return _bounded(_value(above, numbers) / _value(below, numbers))
+        case ast.Call(func=ast.Name(id="sqrt"), args=[value]):
+            return _root(_value(value, numbers), Fraction(2))
+        case ast.Call(func=ast.Subscript(value=ast.Name(id="sqrt"), slice=degree), args=[value]):
+            return _root(_value(value, numbers), _value(degree, numbers))
+    raise NoValue(f"{type(node).__name__} is no arithmetic")
 
 
 def _power(base: Value, exponent: Value) -> Value:
@@ -188,8 +131,8 @@ def _power(base: Value, exponent: Value) -> Value:
         if size <= MAX_BITS:
             return base**exponent.numerator
     result = float(base) ** float(exponent)
-    if isinstance(result, complex):
-        raise NoValue("not real")
+    if isinstance(result, complex) or result == 0 != base:
+        raise NoValue("not real, or too small for a float")
     return result
 
 

@@ -65,14 +65,12 @@ class Extracted:
 NOTHING = Extracted("", "none", "")
 
 
-def final_answer(solution: str) -> str | None:
+def final_answer(solution: str, thinking: Thinking = "auto") -> str | None:
     """Return the content of the last ``<answer>...</answer>`` of the final message, or None.
 
     The kind "tag" uses this rule, because its questions ask for the tag. All other kinds use ``extract``.
     """
-    for closed in ("</tool_response>", "</think>"):
-        solution = solution.rsplit(closed, 1)[-1]
-    answers = _ANSWER.findall(solution.split("<think>", 1)[0])
+    answers = _ANSWER.findall(_last_message(solution, thinking)[0])
     return answers[-1].strip() if answers else None
 
 
@@ -87,21 +85,27 @@ def final_message(solution: str, thinking: Thinking = "auto") -> tuple[str, bool
             first turn alone does not show whether it is a thought.
 
     Returns:
-        The message, "" if there is none, and whether it holds a tool call.
+        The message, at most ``MESSAGE_CHARS`` characters of its end, "" if there is none, and whether the message holds
+        a tool call.
     """
+    message, acts = _last_message(solution, thinking, MESSAGE_CHARS)
+    return message.strip(), acts
+
+
+def _last_message(solution: str, thinking: Thinking, chars: int | None = None) -> tuple[str, bool]:
     before, _, last = solution.rpartition("</tool_response>")
     thought, closed, message = last.rpartition("</think>")
     if not closed and (thinking == "required" or "</think>" in before):
         return "", False
     if "<think>" in message:
         return "", False
-    message = _CHAT_TOKEN.sub("", message[-MESSAGE_CHARS:])
+    message = _CHAT_TOKEN.sub("", message if chars is None else message[-chars:])
     if before and not closed:
         message = _ROLE.sub("", message, count=1)
     acts = "<tool_call>" in message
     if acts:
         message = _TOOL_CALL.sub("", message)
-    return message.strip(), acts
+    return message, acts
 
 
 def extract(solution: str, thinking: Thinking = "auto") -> Extracted:

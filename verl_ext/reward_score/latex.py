@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Run math-verify in separate processes, where the kernel ends comparisons that take too long.
+"""Compare LaTeX in separate processes, where the kernel ends comparisons that take too long.
 
 A thread cannot be interrupted by signals, and Python cannot interrupt one big multiplication. A helper process
 therefore forks a child that compares. A timer on the child's CPU time sends a signal whose default action ends the
@@ -14,7 +14,6 @@ import functools
 import json
 import os
 import queue
-import re
 import select
 import subprocess
 import sys
@@ -53,9 +52,12 @@ class _Helper:
     def ask(self, request: bytes) -> bytes:
         try:
             self._process.stdin.write(request)
-            return self._line()
+            answer = self._line()
         except OSError as error:
-            raise ToolInfrastructureError(f"math-verify: its process is gone: {error}", "latex") from error
+            raise ToolInfrastructureError(f"LaTeX: the helper process is gone: {error}", "latex") from error
+        if answer.startswith(b"undecided"):
+            raise ToolInfrastructureError("LaTeX: a comparison got no CPU, or was killed from outside", "latex")
+        return answer
 
     def _line(self) -> bytes:
         while b"\n" not in self._rest:
@@ -63,7 +65,7 @@ class _Helper:
             data = os.read(self._process.stdout.fileno(), 65536) if ready else b""
             if not data:
                 why = "ended" if ready else f"did not answer within {REPLY_S:g} s"
-                raise ToolInfrastructureError(f"math-verify: its process {why}; is math-verify installed?", "latex")
+                raise ToolInfrastructureError(f"LaTeX: the helper process {why}; is math-verify installed?", "latex")
             self._rest += data
         line, _, self._rest = self._rest.partition(b"\n")
         return line
@@ -109,7 +111,6 @@ class _Helpers:
                 helper.close()
 
 
-_NAME = re.compile(r"\\[a-zA-Z]+|[a-zA-Z]")
 _lock = threading.Lock()
 _helpers: dict[int, _Helpers] = {}  # by process: after a fork the pipes are the parent's
 
@@ -129,7 +130,7 @@ def close() -> None:
 
 
 class Budget:
-    """Seconds of CPU time that math-verify may take for all comparisons of one response.
+    """Seconds of CPU time that the helper may take for all comparisons of one response.
 
     A comparison that starts within the budget may use the helper's whole limit, so the maximum is about twice that.
     """
@@ -139,40 +140,17 @@ class Budget:
 
 
 def equal(said: str, truth: str, budget: Budget | None = None) -> bool:
-    """Return whether math-verify finds two LaTeX expressions equal, or False if that takes too long.
+    """Return whether two LaTeX expressions have the same value (see ``latex_value``), or False if that takes too long.
 
     Raises:
-        ToolInfrastructureError: of kind "latex", if the helper cannot be started or does not answer.
+        ToolInfrastructureError: of kind "latex", if the helper cannot be started, does not answer or gets no CPU.
     """
     if len(said) > MAX_CHARS or len(truth) > MAX_CHARS or (budget is not None and budget.left <= 0):
         return False
-    same, seconds = _verdict(*_apart(said, truth))
+    same, seconds = _verdict(said, truth)
     if budget is not None:
         budget.left -= seconds
     return same
-
-
-def _apart(said: str, truth: str) -> tuple[str, str]:
-    """Rename capitals in both texts that math-verify, which ignores case, would confuse with small letters.
-
-    Only names whose case is significant are renamed: commands such as \\Delta beside \\delta, and letters that one of
-    the texts has in both cases, as in R^2 - r^2.
-    """
-    names = [set(_NAME.findall(text)) for text in (said, truth)]
-    both = names[0] | names[1]
-    mixed = {name for side in names for name in side if name.swapcase() in side and name.isupper()}
-    mixed |= {name for name in both if name[0] == "\\" and name[1].isupper() and name[:2].lower() + name[2:] in both}
-    if not mixed:
-        return said, truth
-    free = [letter for letter in "qwvuzyxkmnpstabcfghj" if not {letter, letter.upper()} & both]
-    if len(free) < len(mixed):
-        return said, truth
-    new = dict(zip(sorted(mixed), free, strict=False))
-
-    def renamed(text: str) -> str:
-        return _NAME.sub(lambda match: f" {new[match[0]]} " if match[0] in new else match[0], text)
-
-    return renamed(said), renamed(truth)
 
 
 @functools.lru_cache(maxsize=20_000)  # the rollouts of a question give few different answers

@@ -19,23 +19,31 @@ _EATEN = [
     (re.compile("\t(?=(?:imes|ext|frac|heta|an|riangle)\\b|ext\\{|frac)"), r"\\t"),
 ]
 _TEXT_COMMAND = re.compile(
-    r"\\(?:text|textbf|textit|textrm|textnormal|mathrm|mathbf|mathit|mathsf|operatorname|mbox|emph)\s*\{([^{}]*)\}"
+    r"\\(?:text|textbf|textit|textrm|textnormal|textsf|texttt|textup|mathrm|mathbf|mathit|mathsf|operatorname|mbox|emph)\s*\{([^{}]*)\}"
 )
+_NO_SPACE = re.compile(r"(?<!\\)\\!|\\negthinspace(?![a-zA-Z])\s?")  # 32,\!349
 _SPACING = re.compile(
-    r"\\[,;:!> ]|\\(?:quad|qquad|displaystyle|left|right|bigl|bigr|Bigl|Bigr|limits)(?![a-zA-Z])|(?!\A~[a-zA-Z])~"
+    r"(?<!\\)\\[,;:> ]|\\(?:quad|qquad|displaystyle|left|right|bigl|bigr|Bigl|Bigr|limits)(?![a-zA-Z])|(?!\A~[a-zA-Z])~"
 )  # "~p" is a negation
 _SYMBOLS = {
     "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "∶": ":", "：": ":", "，": ",", "×": r"\times ", "·": r"\cdot ",
     "⋅": r"\cdot ", "÷": "/", "∕": "/", "π": r"\pi ", "√": r"\sqrt ", "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ",
     "≠": r"\ne ", "º": "°", "˚": "°", "“": '"', "”": '"', "‘": "'", "’": "'", "∠": r"\angle ", "±": r"\pm ",
-    "≈": r"\approx ", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "\u200b": "", "\ufeff": "", "\u2061": "",
+    "≈": r"\approx ",
+    "α": r"\alpha ", "β": r"\beta ",
+    "γ": r"\gamma ",
+    "θ": r"\theta ", "λ": r"\lambda ",
+    "\u00a0": " ", "\u2009": " ", "\u202f": " ", "\u200b": "", "\ufeff": "", "\u2061": "",
 }  # fmt: skip
 _WRAPPERS = [("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ('"', '"'), ("'", "'"), ("`", "`"), ("**", "**")]
+_GROUP = r"\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}"
 _DECORATED = re.compile(
-    r"\\(?:(?:text)?color\s*\{[a-zA-Z]{1,20}\}\s*|(?:bm|boldsymbol|underline|uline)(?![a-zA-Z])\s*)\{([^{}]*)\}"
+    r"\\(?:(?:text)?color\s*\{[a-zA-Z!0-9]{1,20}\}\s*|f?colorbox\s*(?:\{[a-zA-Z!0-9]{1,20}\}\s*){1,2}"
+    r"|(?:bm|boldsymbol|pmb|mathbb|underline|underbar|uline|ensuremath|hbox|fbox)(?![a-zA-Z])\s*)" + _GROUP
 )
 _SWITCH = re.compile(
-    r"\\(?:color\s*\{[a-zA-Z]{1,20}\}|(?:tiny|small|large|Large|LARGE|huge|Huge|bf|rm|it)(?![a-zA-Z]))"
+    r"\\(?:color\s*\{[a-zA-Z!0-9]{1,20}\}"
+    r"|(?:tiny|small|large|Large|LARGE|huge|Huge|bf|rm|it|sf|tt|bfseries|itshape|rmfamily|normalsize)(?![a-zA-Z]))\s*"
 )
 _VULGAR = re.compile(r"(?<=\d)(?=[\u00bc-\u00be\u2150-\u215e])")  # to NFKC "2½" is "21/2"
 _COMMA = re.compile(r"\\(?:text|mathrm|mbox)\s*\{,\}")
@@ -47,7 +55,7 @@ _RANGE = re.compile(r"\d+\s*-\s*\d+")
 
 
 def clean(text: str) -> str:
-    """Rewrite a text in one spelling: superscripts, LaTeX text and spacing, dashes, quotes, wrappers."""
+    """Rewrite a text in one spelling: superscripts, LaTeX text, colours and spacing, dashes, quotes, wrappers."""
     text = text[:MAX_CHARS]
     for eaten, command in _EATEN:
         text = eaten.sub(command, text)
@@ -57,11 +65,13 @@ def clean(text: str) -> str:
     text = unicodedata.normalize("NFKC", text)[:MAX_CHARS].replace("\u2044", "/")
     text = re.sub(r"\\[dtc]frac(?![a-zA-Z])", r"\\frac", text)
     text = text.replace(r"\%", "%").replace(r"\$", "$").replace(r"\_", "_").replace(r"\#", "#").replace("{,}", ",")
+    text = _NO_SPACE.sub("", text)
     for _ in range(3):  # \textbf{\text{C}}
+        text, undone = _DECORATED.subn(r"{\1}", text)
         text, replaced = _TEXT_COMMAND.subn(r" \1 ", text)
-        if not replaced:
+        if not replaced and not undone:
             break
-    text = _SPACING.sub(" ", text)
+    text = _SPACING.sub(" ", _SWITCH.sub(" ", text))
     return unwrap(" ".join(text.split()))
 
 
@@ -77,6 +87,8 @@ def unwrap(text: str) -> str:
             if len(text) > len(left) + len(right) - 1 and text.startswith(left) and text.endswith(right):
                 if left not in inner and right not in inner:
                     text = inner.strip()
+        if text.startswith("{") and _first_group_is_all(text) and not re.search(r"[,;|:]", text):
+            text = text[1:-1].strip()  # {\rm B}, but not the set {1, 2}
         if text.startswith(r"\boxed{") and _first_group_is_all(text[len(r"\boxed") :]):
             text = text[len(r"\boxed{") : -1].strip()
         if text == before:
@@ -94,10 +106,9 @@ def _first_group_is_all(text: str) -> bool:
 
 
 def formula(text: str) -> str:
-    """Apply ``clean`` to a formula, remove colours, sizes and underlines, and write "2½" as "2 1/2"."""
+    """Apply ``clean`` to a formula, and write "2½" as "2 1/2"."""
     text = _VULGAR.sub(" ", text[:MAX_CHARS])
     text = _COLON.sub(":", _COMMA.sub(",", text))
-    text = _SWITCH.sub(" ", _DECORATED.sub(r"{\1}", text))
     return clean(_TEXT.sub(r" \1 ", clean(_SEGMENT.sub(r"\1", text))))
 
 

@@ -8,7 +8,6 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from fractions import Fraction
 
 from verl_ext.reward_score.expression import MAX_CHARS, NoValue, Value, evaluate
@@ -22,7 +21,8 @@ _TIMES_TEN = re.compile(r"(?<=[\d.])\s*[x*]\s*10\s*(?=\^)")
 _PREFIX = re.compile(
     r"(?:(?:[A-Z]{2,3}|[a-zA-Z](?:_\{?\w{1,4}\}?|\([a-zA-Z]\))?|\\(?:theta|alpha|beta|angle\s*[A-Z1-9]{1,3})|m?\\angle\s*[A-Z1-9]{1,3})"
     r"\s*(?:=|\\approx)\s*|\\approx\s*|\\sim\s*|~\s*|=\s*|(?:about|approximately|approx\.?|around|roughly|exactly|nearly|is|equals)\s+"
-    r"|(?i:there (?:is|are))\s+)+"
+    r"|(?i:there (?:is|are)|it is|it's|in total)\s+"
+    r"|(?i:(?:the |my )?(?:final |correct )?(?:answer|result|total|count|value|solution|sum|number)):\s*)+"
     # "the area is 12" gives the number, "the square of it is 12" does not
     r"|(?i:the (?!square|cube|half|double|negative|log|root|reciprocal|inverse)(?:[a-z]+ ){1,4}(?:is|are|equals|=))\s+"
 )
@@ -35,7 +35,13 @@ _CURRENCY = re.compile(r"^([-+]?)\s*(?:US)?([$€£¥₹])\s*(?=[\d.])")
 _WORD = re.compile(
     rf"(?:({'|'.join(TENS)})(?:[- ]({'|'.join(NUMBER_WORDS)}))?|({'|'.join(NUMBER_WORDS)}))(?=\s|\Z)", re.I
 )
+_REPEATING = re.compile(
+    r"(\d{0,15})\.(\d{0,15})"
+    r"(?:\\(?:overline|bar|dot)\s*(?:\{\s*(\d{1,15})\s*\}|(\d))(?:(\d*)\\dot\s*(?:\{\s*(\d)\s*\}|(\d)))?|\((\d{1,15})\))"
+)
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*([ap])?\.?\s*(?:m\.?)?", re.IGNORECASE)
+_SHORT_TIME = re.compile(r"(\d{1,2}):(\d)")
+_LONG_TIME = re.compile(r"\d{1,2}:0\d(?!\d)")
 _RATIO = re.compile(r"([^:=]{1,60}):([^:=]{1,60})")
 
 
@@ -86,7 +92,7 @@ def read_number(text: str) -> Quantity | None:
     text = _CURRENCY.sub(r"\1", text).strip()
     text = _WORD.sub(_value_of_words, text, count=1) if _WORD.match(text) else text
     text = _THOUSANDS.sub(lambda match: re.sub(r"[^\d]", "", match[0]), text)
-    text = _DEGREES.sub(" ° ", text)
+    text = _DEGREES.sub(" ° ", _REPEATING.sub(_as_fraction, text))
     text = _TIMES_TEN.sub(r" \\times 10", text).strip()
     for number, percent, rest in _splits(text):
         # The unit is read first: that is cheap, and distinguishes "12x" from "12 cm".
@@ -112,6 +118,14 @@ def _both(exact: str, rounded: str) -> Quantity | None:
 def _value_of_words(match: re.Match) -> str:
     tens, ones, alone = (word.casefold() if word else "" for word in match.groups())
     return str(TENS.get(tens, 0) + NUMBER_WORDS.get(ones or alone, 0))
+
+
+def _as_fraction(match: re.Match) -> str:
+    """Write the repeating decimal 0.1\\overline{6} as the fraction it stands for."""
+    whole, fixed, *repeated = match.groups(default="")
+    digits = "".join(repeated)
+    above = int(whole + fixed + digits) - int((whole + fixed) or 0)
+    return rf"\frac{{{above}}}{{{(10 ** len(digits) - 1) * 10 ** len(fixed)}}}"
 
 
 def _splits(text: str) -> Iterator[tuple[str, bool, str]]:
@@ -191,31 +205,29 @@ def _rounds_to(a: Value, b: Value, decimals: int) -> bool:
     """Compare after rounding, halves to even or up. A truth that rounds to 0 must be met within 1 % instead."""
     if max(abs(_float(a)), abs(_float(b))) > 1e15:
         return False
-    step = Decimal(1).scaleb(-decimals)
-    if b != 0 and abs(b) < Fraction(1, 2) / 10**decimals:
-        return math.isclose(_float(a), _float(b), rel_tol=0.01)
-    one, other = _decimal(a), _decimal(b)
-    return any(one.quantize(step, mode) == other.quantize(step, mode) for mode in (ROUND_HALF_EVEN, ROUND_HALF_UP))
+    one, other = (value if isinstance(value, Fraction) else Fraction(repr(value)) for value in (a, b))
+    step = Fraction(1, 10**decimals)
+    if other != 0 and abs(other) < step / 2:
+        return abs(one - other) <= abs(other) / 100
+    return round(one / step) == round(other / step) or _half_up(one / step) == _half_up(other / step)
 
 
-def _decimal(value: Value) -> Decimal:
-    if isinstance(value, Fraction):
-        return Decimal(value.numerator) / Decimal(value.denominator)
-    return Decimal(repr(value))
+def _half_up(value: Fraction) -> int:
+    return math.floor(abs(value) + Fraction(1, 2)) * (1 if value > 0 else -1)
 
 
 def _float(value: Value) -> float:
     try:
         return float(value)
     except OverflowError:
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
 
 
 def same_colon(said: str, truth: str, closeness: Closeness) -> bool | None:
     """Compare times and ratios; return None if the truth is neither.
 
     Times ("4:45") must agree to the minute, with or without "am" and leading zero. A ratio ("1:2") equals any equal
-    ratio or quotient. Two digits behind the colon make "4:45" a time.
+    ratio or quotient. Two digits behind the colon make "4:45" a time, and "3:05" is how people write the time "3:5".
     """
     said, truth = formula(said), formula(truth)
     time, said_time = _time(truth), _time(said)
@@ -223,10 +235,12 @@ def same_colon(said: str, truth: str, closeness: Closeness) -> bool | None:
         return (
             said_time is not None and said_time[:3] == time[:3] and "" in (said_time[3], time[3]) or said_time == time
         )
-    wanted = _ratio(truth)
+    if (short := _SHORT_TIME.fullmatch(truth)) and said_time is not None and _LONG_TIME.match(said):
+        return said_time[:3] == (int(short[1]), int(short[2]), 0)
+    wanted = read_ratio(truth)
     if wanted is None:
         return None
-    got = _ratio(said) or read_number(said)
+    got = read_ratio(said) or read_number(said)
     return got is not None and same_number(got, wanted, closeness)
 
 
@@ -237,7 +251,8 @@ def _time(text: str) -> tuple[int, int, int, str] | None:
     return int(match[1]), int(match[2]), int(match[3] or 0), (match[4] or "").casefold()
 
 
-def _ratio(text: str) -> Quantity | None:
+def read_ratio(text: str) -> Quantity | None:
+    """Return the quotient of "3:2", or None."""
     match = _RATIO.fullmatch(text)
     if match is None:
         return None

@@ -13,9 +13,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from verl_ext.reward_score.defaults import DEFAULTS, EMBEDDED, PREFIX, has_defaults
-from verl_ext.reward_score.judge import read_options
-from verl_ext.reward_score.row import RowError, is_scored, needs_judge
+from verl_ext.reward_score.judge import JudgeOptions, read_options
+from verl_ext.reward_score.row import RowError, is_scored, read_row
 from verl_ext.reward_score.scorer import OPTIONS, Scorer
+from verl_ext.reward_score.template import TemplateError, template_problems
 
 Files = Sequence[tuple[str, Path]]
 REWARD = "pkg://verl_ext.reward_score.reward"
@@ -46,7 +47,19 @@ def scoring_problems(config: DictConfig, files: Files) -> Iterator[str]:
     except ValueError as error:
         yield f"{OPTIONS}: {error}"
         return
-    yield from _truth_problems(files, judged=judge.enabled or judge.fallback is not None)
+    yield from template_problems(config)
+    yield from _truth_problems(files, judge)
+
+
+def refuse_template(config: DictConfig) -> None:
+    """Check the chat template again once the model's files are at hand.
+
+    Raises:
+        TemplateError: see ``template_problems``.
+    """
+    if OmegaConf.select(config, "reward.custom_reward_function.path") == REWARD:
+        for problem in template_problems(config, download=True):
+            raise TemplateError(problem)
 
 
 def _source_problems(config: DictConfig, files: Files, own_reward: bool) -> Iterator[str]:
@@ -116,24 +129,32 @@ def _verl_scores(source: Any) -> bool:
     return True
 
 
-def _truth_problems(files: Files, judged: bool) -> Iterator[str]:
+def _truth_problems(files: Files, judge: JudgeOptions) -> Iterator[str]:
     """Find the first row whose truth or scoring cannot be read, or that needs a judge where there is none."""
     import pyarrow.parquet as pq
 
+    wanted = {"process_score": judge.process_score is not None, "send_image": judge.send_image}
     for option, path in files:
         if not {"data_source", "reward_model"} <= set(pq.read_schema(path).names):
             continue
         for row in _rows(path, ("data_source", "reward_model", "extra_info")):
             truth = (row["reward_model"] or {}).get("ground_truth")
             try:
-                needed = needs_judge(row["data_source"], truth, row.get("extra_info"))
+                scored = read_row(row["data_source"], truth, row.get("extra_info"))
             except RowError as error:
                 yield f"data.{option}: {path.name}: {error}"
                 return
-            if needed and not judged:
+            if scored is None or scored.type != "judge":
+                continue
+            wanted["process_score"] &= scored.scoring.rubric is None
+            wanted["send_image"] &= scored.scoring.judge_sees is None
+            if not judge.enabled and judge.fallback is None:
                 yield (
                     f"data.{option}: rows of {path.name} ({row['data_source']}) need a judge: set "
                     f"{OPTIONS}.judge.base_url and .model (any OpenAI-compatible API), or "
                     f"{OPTIONS}.judge.fallback=rules to compare by rules"
                 )
                 return
+    for name, way in (("process_score", "process-score"), ("send_image", "judge-sees-image")):
+        if files and wanted[name]:
+            yield f"{OPTIONS}.judge.{name} is set, but no row asks for it; prepare the data again with --{way}"

@@ -21,6 +21,19 @@ class RowError(ValueError):
     """A row that cannot be scored; the message says what its data must hold."""
 
 
+class Rubric(pydantic.BaseModel):
+    """The points of a solution's steps, as the benchmark writes them. The judge reads both texts."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    scoring_points: Annotated[str, pydantic.Field(min_length=1)]
+    """The steps that earn points, with their names."""
+    point_values: Annotated[str, pydantic.Field(min_length=1)]
+    """The points of each step."""
+    max_score: Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)]
+    """The points of all steps."""
+
+
 class Scoring(pydantic.BaseModel):
     """``extra_info["scoring"]``, a JSON object. A row with a ``type`` is complete: the other keys may be missing."""
 
@@ -44,6 +57,10 @@ class Scoring(pydantic.BaseModel):
     """The kind that replaces "judge" under ``judge.fallback=rules``; by default "text"."""
     judge_reads: Literal["answer", "message"] | None = None
     """Whether the judge reads the extracted answer (the default) or the whole final message."""
+    judge_sees: Literal["image"] | None = None
+    """"image": the judge receives the question's images if its option ``send_image`` is on."""
+    rubric: Rubric | None = None
+    """The points of partial solutions, for the judge's option ``process_score``."""
     question: str | None = None
     """The question that the judge reads, if it differs from ``extra_info["question"]``."""
     answer_type: str | None = None

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 from verl_ext.reward_score import latex
 from verl_ext.reward_score.choice import choice_correct, lists_options, several_letters_correct, truth_letter
-from verl_ext.reward_score.extract import Extracted, final_answer
-from verl_ext.reward_score.math_equal import math_equal, split_items
+from verl_ext.reward_score.extract import Extracted, Thinking, final_answer
+from verl_ext.reward_score.forms import split_items
+from verl_ext.reward_score.math_equal import math_equal
 from verl_ext.reward_score.normalise import clean, is_range
 from verl_ext.reward_score.number import Closeness, Quantity, read_number, same_number
 from verl_ext.reward_score.row import ScoredRow
-from verl_ext.reward_score.sentence import doubted, readings
+from verl_ext.reward_score.sentence import doubted, readings, sole_number
 from verl_ext.reward_score.units import read_unit
 from verl_ext.reward_score.words import contains, exact, f1_correct
 
@@ -25,6 +26,12 @@ _SYMBOL = re.compile(r"[%$\u20ac\u00a3\u00a5&@\u00b0]")
 _DIGIT_GROUP = re.compile(r"\d+(?:[-/:]\d+)+")
 _DASHED = re.compile(r"\d[\d\s-]*")
 _YES_OR_NO = re.compile(r"(yes|no)\s*[,.;:!-]\s*(.+)", re.IGNORECASE | re.DOTALL)
+# What follows "yes" or "no" must be a sentence about something, which gives no other answer.
+_STATEMENT = re.compile(
+    r"(?:it|they|the|this|that|these|those|there|he|she|we|you|both|all|each|its|their|because|since)\b.*"
+    r"\b(?:is|are|was|were|does|do|did|has|have|can|will|must)\b.*",
+    re.IGNORECASE | re.DOTALL,
+)
 _TAKEN_BACK = re.compile(r"\b(?:yes|but|or|however|unless|if|wait|actually|rather|maybe|perhaps)\b", re.IGNORECASE)
 
 
@@ -50,19 +57,26 @@ def judge_by_rules(row: ScoredRow, found: Extracted, kind: str | None = None) ->
         kind: replaces the row's own type.
 
     Raises:
-        ToolInfrastructureError: math-verify's process cannot be started or does not answer.
+        ToolInfrastructureError: the process that reads LaTeX cannot be started or does not answer.
     """
     kind = kind or row.type
     if not found.text:
         return Verdict(False, "", "none")
-    compare = _COMPARISONS[kind]
     budget = latex.Budget()
-    return Verdict(any(compare(row, found, truth, budget) for truth in row.truths), found.text, kind)
+    return Verdict(any(_same(row, found, truth, kind, budget) for truth in row.truths), found.text, kind)
 
 
-def judge_by_tag(row: ScoredRow, solution: str) -> Verdict:
+def _same(row: ScoredRow, found: Extracted, truth: str, kind: str, budget: latex.Budget) -> bool:
+    """Compare with one truth. An answer that no arithmetic can hold is wrong, and no reason to drop the rollout."""
+    try:
+        return _COMPARISONS[kind](row, found, truth, budget)
+    except (ArithmeticError, RecursionError, MemoryError):
+        return False
+
+
+def judge_by_tag(row: ScoredRow, solution: str, thinking: Thinking = "auto") -> Verdict:
     """Compare the text of the last ``<answer>`` with the truth, without case, line breaks and a full stop."""
-    said = final_answer(solution)
+    said = final_answer(solution, thinking)
     correct = said is not None and any(_one_line(said) == _one_line(truth) for truth in row.truths)
     return Verdict(correct, said or "", "exact")
 
@@ -87,7 +101,7 @@ def _number(row: ScoredRow, found: Extracted, truth: str, budget: latex.Budget) 
             said = _leading_number(text)
         if said is not None:
             return same_number(said, wanted, closeness)
-        # "V = \\pi r^2 h = 12", and "5!" and what else only math-verify can work out
+        # "V = \\pi r^2 h = 12", and "5!" and what else only the parser of LaTeX can work out
         if ("=" in text or text is found.text) and math_equal(text, truth, closeness, budget=budget):
             return True
         if "=" in text and (found.how != "last_line" or text is not found.text):
@@ -114,8 +128,11 @@ def _math(row: ScoredRow, found: Extracted, truth: str, budget: latex.Budget) ->
         return True
     if len(clean(truth)) == 1 and truth_letter(truth) is not None:
         return _choice(row, found, truth, budget)  # "Option C" for a free answer that is a letter
-    if read_number(truth) is None and doubted(found.text):
-        return False
+    if read_number(truth) is None:
+        if not re.search(r"\d", truth) and not _FORMULA.search(clean(truth)):
+            return found.how == "last_line" and _contains(found.text, truth)
+        if found.how != "last_line" or doubted(found.text):
+            return False
     return any(math_equal(text, truth, closeness, ordered=ordered, budget=budget) for text in parts)
 
 
@@ -150,7 +167,10 @@ def _contains(text: str, truth: str) -> bool:
 def _yes_or_no(text: str) -> str | None:
     """Return the first word of "No, the lines are not parallel." unless the rest takes it back."""
     match = _YES_OR_NO.fullmatch(clean(text))
-    return match[1].casefold() if match and not _TAKEN_BACK.search(match[2]) else None
+    if match is None or not _STATEMENT.fullmatch(match[2]) or _TAKEN_BACK.search(match[2]):
+        return None
+    said = match[1].casefold()
+    return None if said == "yes" and doubted(match[2]) else said
 
 
 def _exact(row: ScoredRow, found: Extracted, truth: str, budget: latex.Budget) -> bool:
@@ -178,8 +198,11 @@ def _digit_groups(text: str) -> list[str]:
 
 
 def _readings(found: Extracted) -> list[str]:
-    """Return the answer; for an unmarked last line also the parts of it that may be the answer."""
-    return [found.text, *readings(found.text)] if found.how == "last_line" else [found.text]
+    """Return the answer, and its only number. For an unmarked last line also the parts of it that may be the answer."""
+    if found.how == "last_line":
+        return [found.text, *readings(found.text)]
+    number = sole_number(found.text, marked=True) if read_number(found.text) is None else None
+    return [found.text] if number is None else [found.text, number]
 
 
 _COMPARISONS = {

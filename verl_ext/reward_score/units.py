@@ -81,12 +81,13 @@ TENS = {
 _FRACTIONS = (
     "half third quarter fourth fifth sixth seventh eighth ninth tenth eleventh twelfth hundredth thousandth millionth"
 ).split()
+COUNTING = frozenset([*NUMBER_WORDS, *TENS, *_MULTIPLES, *_FRACTIONS, *(word + "s" for word in _FRACTIONS)])
+"""Words that are numbers or make another number of one that stands beside them."""
 # If one of these words follows a number, the number is not the whole answer.
-_NO_UNIT = frozenset(
+_NO_UNIT = COUNTING.union(
     "or and not to nor but plus minus times over than less more greater fewer between if then else is are was out of "
     "pi sqrt sin cos tan log ln percent halves dozen dozens score squared cubed factorial doubled halved twice fold "
-    "below negative base mod modulo choose".split()
-    + [*NUMBER_WORDS, *TENS, *_MULTIPLES, *_FRACTIONS, *(word + "s" for word in _FRACTIONS)]
+    "below negative base mod modulo choose wrong incorrect false excluded too few".split()
 )
 _COMMANDS = re.compile(r"\\(?:checkmark|degrees?)(?![a-zA-Z])|(?<=\s)o'clock\b", re.IGNORECASE)
 _LETTERS = re.compile(r"\\mu(?![a-zA-Z])\s*|\\ell(?![a-zA-Z])|(?<![a-zA-Z])([kM]?)\s*\\Omega(?![a-zA-Z])")

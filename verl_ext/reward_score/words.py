@@ -22,11 +22,21 @@ _ARTICLES = re.compile(
 _THE = re.compile(r"\A[Tt]he ")
 _ACRONYM = re.compile(r"(?<![\w.])(?:[A-Z]\.){2,}(?:[A-Z]\b)?(?!\w)")  # U.S.A.
 _PUNCTUATION = str.maketrans(dict.fromkeys(string.punctuation.replace("-", "").replace(".", ""), " "))
-_NEGATIONS = frozenset({"not", "no", "never", "neither", "nor", "isn't", "cannot", "without", "non", "either"})
 _NUMBER_WORD = re.compile(r"\d")
-# These words in the prediction turn "Monday" into another day and "white" into another colour.
-_CHANGES = frozenset("than before after except hardly barely almost nearly false opposite off next".split())
-_LABEL = re.compile(r"(?<![\w'])[A-HJ-Z](?![\w'])")  # of a line, an exit, a vitamin; "I" is a word
+# A prediction may have these words beside the truth. All others might say something else.
+_GLUE = frozenset(
+    "the it its this that these those they there here is are was were be been in on at of to for by from with as "
+    "into so thus hence therefore which i we see shows show shown says reads answer final correct".split()
+)
+_PHRASE = re.compile(r"[^,;:.!?/()\n-]*[.!]*")
+_COPULAS = frozenset("is are was were shows says reads".split())
+# One of these, a degree before the truth or what has the property behind it, is harmless as well.
+_DEGREES = frozenset("dark light bright pale deep very mostly clearly".split())
+_HEADS = frozenset(
+    "one color colour function number graph line lines curve angle angles triangle circle square shape figure image "
+    "picture photo object sign car truck bus bicycle person people man woman boy girl child dog cat bird animal flower "
+    "tree umbrella shirt dress hat bag box ball flag building house door wall table chair side direction".split()
+)
 _LEAD_IN = re.compile(r"\A(?:in|on|at|by|from|it is|it's|they are|there are|there is)\s+", re.IGNORECASE)
 _INITIALS = re.compile(r"([^()]+) \(([A-Z]{2,8})\)")
 _MONTHS = frozenset(
@@ -138,28 +148,42 @@ def words(text: str) -> list[str]:
 
 
 def contains(prediction: str, truth: str, *, max_extra_words: int = 8) -> bool:
-    """Return whether a short prediction holds the truth as whole words, without a negation or an alternative.
+    """Return whether a short prediction holds the truth as whole words, and beside it harmless words alone.
 
-    DynaMath's own rule accepts any substring, so that "uneven" is even and "yes or no" is both.
+    DynaMath's own rule accepts any substring, so that "uneven" is even and "yes or no" is both. Here "the red car" is
+    red and "it is even" is even, but "red blue", "isn't red" and "anything but red" are nothing.
     """
-    said, wanted = words(prediction), words(truth)
+    shown = clean(prediction)
+    if shown.isupper() and " " in shown:
+        shown = shown.lower()  # the A of "IT IS A CAR" is an article
+    said, wanted = words(re.sub(r"(?<=\w)'s\b", " is", shown, flags=re.IGNORECASE)), words(truth)
     if not wanted or len(said) > len(wanted) + max_extra_words:
         return False
     if said == wanted:
         return exact(prediction, truth)  # "C#" and "C++" have the same words
-    extra = set(said) - set(wanted)
-    parts = [words(part) for part in re.split(r"[,;/]", clean(prediction))]
-    if len(parts) > 1 and any(len(part) == 1 and part != wanted for part in parts):
-        return False  # "red, blue" is a list, "yes, it is" a sentence
-    if extra & (_NEGATIONS | _CHANGES) or extra & {"or", "and"} or ("yes" in extra and "no" in wanted):
-        return False
-    if any(_NUMBER_WORD.search(word) for word in extra) or _labels(prediction) - _labels(truth):
-        return False
-    return any(said[i : i + len(wanted)] == wanted for i in range(len(said) - len(wanted) + 1))
+    count, phrase = len(wanted), _PHRASE.fullmatch(shown) is not None
+    return any(
+        said[i : i + count] == wanted and _harmless(said[:i], wanted, said[i + count :], phrase)
+        for i in range(len(said) - count + 1)
+    )
 
 
-def _labels(text: str) -> set[str]:
-    return set(_LABEL.findall(_ARTICLES.sub(" ", clean(text))))
+def _harmless(before: list[str], wanted: list[str], behind: list[str], phrase: bool) -> bool:
+    """Return whether the words around a truth say nothing else. A truth made of such words has fewer beside it.
+
+    Args:
+        phrase: whether no punctuation separates the words. "red. car" is no red car.
+    """
+    if _GLUE.issuperset(wanted):
+        return False  # "on in" is neither on nor in
+    if phrase and not (_GLUE | _DEGREES | _HEADS).issuperset(wanted):  # "car dog" is neither car nor dog
+        if before and before[-1] in _DEGREES:
+            before = before[:-1]
+        if behind and behind[0] in _HEADS:
+            behind = behind[1:]
+        if len(before) > 1 and before[-1] in _COPULAS and before[-2] in _HEADS:
+            before = before[:-2]  # "the color is red"
+    return _GLUE.issuperset(before) and _GLUE.issuperset(behind)
 
 
 def token_f1(prediction: str, truths: Iterable[str]) -> float:

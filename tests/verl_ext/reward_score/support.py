@@ -13,6 +13,8 @@ from tests.verl_ext.reward_score import (
     cases_numbers,
     cases_text,
     cases_training,
+    cases_values,
+    cases_words,
 )
 from verl_ext.reward_score import get_scorer
 from verl_ext.reward_score.reward import compute_score
@@ -27,6 +29,8 @@ TABLE = [
     *cases_numbers.CASES,
     *cases_text.CASES,
     *cases_training.CASES,
+    *cases_values.CASES,
+    *cases_words.CASES,
 ]
 
 

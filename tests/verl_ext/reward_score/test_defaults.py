@@ -66,5 +66,5 @@ def test_a_new_data_set_needs_no_entry(scoring, truth, answers):
 def test_an_incomplete_row_of_a_new_data_set():
     with pytest.raises(NotImplementedError, match="my_set"):
         reward("axpo/my_set", "x", "y", {"scoring": '{"tolerance": 1}'})
-    with pytest.raises(RowError, match="axpo/my_set: .*typ: "):
+    with pytest.raises(RowError, match="axpo/my_set: .*unknown option typ; "):
         reward("axpo/my_set", "x", "y", {"scoring": '{"typ": "math"}'})

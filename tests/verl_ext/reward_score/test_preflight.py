@@ -47,6 +47,24 @@ def test_rows_that_have_one(tmp_path, kwargs):
     assert problems(tmp_path, [row("visualprobe"), row("math_vr")], kwargs) == []
 
 
+RUBRIC = {"scoring_points": "p1: adds", "point_values": "1", "max_score": 1}
+
+
+@pytest.mark.parametrize(
+    "option, scoring, way",
+    [
+        ({"process_score": "report"}, {"rubric": RUBRIC}, "process-score"),
+        ({"send_image": True}, {"judge_sees": "image"}, "judge-sees-image"),
+    ],
+)
+def test_options_of_the_judge_that_no_row_asks_for(tmp_path, option, scoring, way):
+    kwargs = {"judge": JUDGE["judge"] | option}
+    assert problems(tmp_path, [row("math_vr"), row("math_vr", **scoring)], kwargs) == []
+    for rows in ([row("math_vr")], [row("vstar", "A", type="choice", **scoring)]):
+        (message,) = problems(tmp_path, rows, kwargs)
+        assert f"judge.{next(iter(option))} is set, but no row asks for it" in message and f"--{way}" in message
+
+
 def test_rows_that_need_none(tmp_path):
     rows = [row("vstar", "A"), row("virl39k"), row("visualprobe", type="exact"), row("embedded_colour")]
     assert problems(tmp_path, rows) == []

@@ -18,7 +18,7 @@ from verl_ext.reward_score.row import read_row
     [
         ("{", "scoring"),
         ("[]", "JSON object"),
-        ('{"typ": "choice"}', "typ: "),
+        ('{"typ": "choice"}', "unknown option typ; known: type, "),
         ('{"type": "guess"}', "type: "),
         ('{"options": "A"}', "options: "),
         ('{"options": [1]}', "options.0: "),
@@ -28,7 +28,7 @@ from verl_ext.reward_score.row import read_row
         ('{"ordered": "perhaps"}', "ordered: "),
         ('{"fallback": "judge"}', "fallback: "),
         ('{"judge_reads": "image"}', "judge_reads: "),
-        ('{"image_for_judge": null}', "image_for_judge: "),
+        ('{"image_for_judge": null}', "unknown option image_for_judge; "),
         (7, "JSON object"),
     ],
 )
