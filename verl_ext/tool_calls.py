@@ -87,6 +87,7 @@ class CallRecord:
         seconds: time from the start of the work to its end.
         waited: seconds that the call spent in the queue of ``max_concurrency``.
         truncated: True if the answer was cut to a limit.
+        counts: metrics of the tool's own that this call adds one to.
     """
 
     tool: str
@@ -94,6 +95,7 @@ class CallRecord:
     seconds: float
     waited: float = 0.0
     truncated: bool = False
+    counts: tuple[str, ...] = ()
 
 
 _records: deque[CallRecord] = deque(maxlen=MAX_RECORDS)
@@ -119,7 +121,7 @@ def summarise(calls: Iterable[CallRecord], prefix: str = "tools") -> dict[str, f
 
     Each tool that was called has these keys: ``<prefix>/<tool>/calls``, ``failure_rate`` (0 to 1), ``failures/<kind>``
     (counts, where there are any), ``truncations``, ``latency_p50``, ``latency_p95``, ``latency_max`` and ``wait_p95``
-    (seconds).
+    (seconds), and the tool's own ``CallRecord.counts``.
     """
     by_tool: dict[str, list[CallRecord]] = {}
     for call in calls:
@@ -137,5 +139,6 @@ def summarise(calls: Iterable[CallRecord], prefix: str = "tools") -> dict[str, f
             "wait_p95": np.percentile([r.waited for r in records], 95),
         }
         values |= {f"failures/{kind}": count for kind, count in sorted(failures.items())}
+        values |= sorted(Counter(name for r in records for name in r.counts).items())
         metrics |= {f"{prefix}/{tool}/{name}": float(value) for name, value in values.items()}
     return metrics
