@@ -20,6 +20,7 @@ PACKAGES = ("recipe", "verl_ext", "tools", "data_prep", "run_scripts")
 PROJECT = tomllib.loads((REPO_ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 
+
 def python_files(*folders: str) -> Iterator[Path]:
     for folder in folders:
         yield from sorted((REPO_ROOT / folder).rglob("*.py"))

@@ -17,7 +17,7 @@ import pydantic
 from PIL import Image
 
 from tools.base import AgentTool, Answer
-from tools.fusion import FusionBackend
+from tools.fusion import FusionBackend, server_failure
 from tools.images import (
     MAX_ASPECT_RATIO,
     conversation_images,
@@ -103,6 +103,8 @@ class PythonTool(AgentTool):
             max_connections=self.options.max_concurrency,
         )
         self._notebooks: PerTrajectory[Backend] = PerTrajectory(self._start, lambda notebook: notebook.close())
+        if self.options.backend == "sandbox_fusion" and (failure := server_failure(self._start())):
+            raise ValueError(f"{self.name}: {failure}")
 
     def _start(self) -> Backend:
         if self.options.backend == "sandbox_fusion":
@@ -119,6 +121,9 @@ class PythonTool(AgentTool):
 
         Build the sandbox and probe its walls, which takes some seconds.
         """
+        if self.options.backend == "sandbox_fusion":
+            failure = server_failure(self._start())
+            return [Check("SandboxFusion", failure is None, failure or f"{self.options.url} runs cells")]
         checks = self._prerequisites()
         local = self.options.backend == "local" and self.options.isolation != "none"
         if not local or not all(check.ready for check in checks):
@@ -137,7 +142,7 @@ class PythonTool(AgentTool):
     def _prerequisites(self) -> list[Check]:
         """Report what must be installed. Start no process that stays."""
         if self.options.backend == "sandbox_fusion":
-            return [Check("SandboxFusion", True, f"{self.options.url} (not asked)")]
+            return [Check("SandboxFusion", True, self.options.url)]  # Asked once the client exists.
         checks = []
 
         def tried(what: str, function, said) -> None:

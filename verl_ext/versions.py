@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 def installed_version(*distributions: str) -> Version | None:
-    """Return the version of the first of ``distributions`` that is installed, local part (``+cpu``) dropped; None if none is."""
+    """Return the version of the first of ``distributions`` that is installed, without ``+cpu``; else None."""
     for name in distributions:
         try:
             return Version(Version(version(name)).public)
