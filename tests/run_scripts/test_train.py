@@ -13,7 +13,7 @@ import pytest
 from run_scripts import train
 from run_scripts.check import compose_rl, compose_sft
 from run_scripts.checkpoints import BEST, keep_best, last_checkpoint, link_model
-from run_scripts.train import BACKENDS, CONFIG_DIR, ENGINES, SIZES, STAGES, SettingError, Settings
+from run_scripts.settings import BACKENDS, CONFIG_DIR, ENGINES, SIZES, STAGES, SettingError, Settings
 
 REPO_ROOT = Path(__file__).resolve().parents[2]
 HARDWARE = sorted(path.stem for path in (CONFIG_DIR / "hardware").glob("*.yaml"))
