@@ -16,6 +16,7 @@ from typing import Any
 
 from PIL import Image
 
+from tools.sandbox.inside.seenpixels import as_seen, is_plain
 from verl_ext.tool_calls import BadArgument, ToolInfrastructureError
 
 MAX_ASPECT_RATIO = 200  # Qwen's image processors refuse a longer image.
@@ -108,11 +109,7 @@ def open_image(source: Any) -> Image.Image:
         image = _find(source)
         with _load_lock:
             image.load()
-        if image.mode == "RGB":
-            return image
-        if image.mode == "RGBA":
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else as_seen(image)
 
 
 def image_size(source: Any) -> tuple[int, int]:
@@ -156,7 +153,9 @@ SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "MPO": ".jpg", "WEBP": ".webp", "GIF"
 
 
 def encoded_image(source: Any) -> tuple[str, bytes]:
-    """Return an image as a file: its suffix and its bytes. The original bytes are used where they exist.
+    """Return an image as a file: its suffix and its bytes.
+
+    The original bytes are used where they exist and every library reads the pixels of ``open_image`` from them.
 
     Raises:
         ToolInfrastructureError: the image cannot be read.
@@ -170,7 +169,8 @@ def encoded_image(source: Any) -> tuple[str, bytes]:
                 file.seek(0)
                 data = file.read()
                 file.seek(position)
-            return SUFFIXES[image.format], data
+            if is_plain(data):
+                return SUFFIXES[image.format], data
         buffer = BytesIO()
         open_image(image).save(buffer, "PNG", compress_level=1)
         return ".png", buffer.getvalue()

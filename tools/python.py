@@ -11,6 +11,7 @@ too long or ends its interpreter, the model receives a text. If the sandbox itse
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from typing import Any, Literal
 
 import pydantic
@@ -60,15 +61,20 @@ class PythonOptions(SandboxOptions, Options):
     """Area of the smallest image that is returned."""
     max_pixels_per_trajectory: int | None = pydantic.Field(None, ge=1)
     """Area of all images that tools have returned in one trajectory. Beyond it, further images are counted only."""
+    incomplete_replay: Literal["continue", "drop"] = "continue"
+    """What happens if cells that are executed again, at a fork or after an interpreter's end, print or return something
+    else than the first time, or do not end in time. ``continue`` counts them as ``incomplete_replays``. ``drop`` makes
+    the call an infrastructure failure, so the rollout is dropped."""
     url: str | None = None
     """URL of a SandboxFusion server, for ``backend: sandbox_fusion``."""
 
     @pydantic.model_validator(mode="after")
     def _consistent(self):
-        if self.timeout_s < 2 * self.code_timeout_s + GRACE_SECONDS:
+        # The earlier cells and the new one have their time, and each may take a moment to stop.
+        if self.timeout_s < 2 * (self.code_timeout_s + GRACE_SECONDS):
             raise ValueError(
                 f"timeout_s ({self.timeout_s:g}), which ends in an infrastructure failure, must be at least twice "
-                f"code_timeout_s ({self.code_timeout_s:g}) plus {GRACE_SECONDS:g}"
+                f"code_timeout_s ({self.code_timeout_s:g}) plus {2 * GRACE_SECONDS:g}"
             )
         if self.max_pixels < max(self.min_pixels, self.factor**2):
             raise ValueError(f"max_pixels ({self.max_pixels}) must be at least min_pixels and factor * factor")
@@ -109,7 +115,8 @@ class PythonTool(AgentTool):
     def _start(self) -> Backend:
         if self.options.backend == "sandbox_fusion":
             return FusionBackend(self.options, self._client, self.options.url, 0.95 * self.options.timeout_s)
-        return LocalBackend(self.options, encoded_image)
+        turn_s = self.options.timeout_s - self.options.code_timeout_s - 2 * GRACE_SECONDS
+        return LocalBackend(self.options, encoded_image, turn_s)
 
     @property
     def max_answer_chars(self) -> int:
@@ -184,7 +191,7 @@ class PythonTool(AgentTool):
         earlier: list[PastCell] = []
         for past in past_calls(agent_data) if agent_data is not None else ():
             if past.tool == self.name:
-                cell = PastCell(past.parameters["code"], **{"images": len(images), **past.replay})
+                cell = PastCell(**{"code": past.parameters["code"], "images": len(images), **past.replay})
                 earlier = [] if past.lost_state else [*earlier, cell]
         try:
             result = await notebook.run(code, earlier, images)
@@ -193,15 +200,20 @@ class PythonTool(AgentTool):
         finally:
             if agent_data is None:
                 notebook.close()
+        if result.not_run:
+            raise BadArgument("code", "was not run: the other calls of this turn took all the time.")
+        if result.replay and self.options.incomplete_replay == "drop":
+            raise ToolInfrastructureError(f"an earlier cell did not repeat itself: {result.replay}", "replay")
         if self.options.max_pixels_per_trajectory is None:
             unlimited = self.options.max_pixels * self.options.max_images
-            return await asyncio.to_thread(self._answer, result, len(images), unlimited)
+            return await asyncio.to_thread(self._answer, code, result, len(images), unlimited)
         # No await may come between these lines, because other calls of this turn share the budget.
-        answer = self._answer(result, len(images), self.options.max_pixels_per_trajectory - tool_pixels(agent_data))
+        left = self.options.max_pixels_per_trajectory - tool_pixels(agent_data)
+        answer = self._answer(code, result, len(images), left)
         promise_pixels(agent_data, sum(image.width * image.height for image in answer.images))
         return answer
 
-    def _answer(self, result: CellResult, num_images: int, pixels_left: int) -> Answer:
+    def _answer(self, code: str, result: CellResult, num_images: int, pixels_left: int) -> Answer:
         """Build the text and the images for the model."""
         text, images, notes = [], [], []
         limit, truncated = self.options.max_output_chars, result.dropped > 0
@@ -216,9 +228,7 @@ class PythonTool(AgentTool):
             )
         elif result.timed_out:
             notes.append(f"Error: the code was stopped after {seconds}. Variables are kept.")
-        if result.disk_full:
-            notes.append(f"Error: the disk is full ({self.options.disk_mb} MiB): delete files, then new images appear.")
-        if result.replay_failed:
+        if result.lost_variables:
             notes.append("Note: the interpreter was restarted; some variables of earlier calls are lost.")
         body = "\n".join(part.rstrip("\n") for part in (result.stdout, result.value, result.error) if part)
         if len(body) > limit:
@@ -242,8 +252,9 @@ class PythonTool(AgentTool):
             truncated=truncated or skipped > 0,
             failure=_failure(result),
             lost_state=result.ended is not None,
-            replay={"images": num_images, "timed_out": result.timed_out},
+            replay=asdict(PastCell.of(code, num_images, result)),
             metrics={"images": len(images)},
+            counts=_counts(result),
         )
 
     def _fitted(self, image: Image.Image, pixels_left: int) -> Image.Image | None:
@@ -263,9 +274,14 @@ def _failure(result: CellResult) -> str | None:
         return "died"
     if result.timed_out:
         return "timeout"
-    if result.disk_full:
-        return "disk"
     return None if result.error is None else "exception"
+
+
+def _counts(result: CellResult) -> tuple[str, ...]:
+    """Return the metrics that the call adds one to."""
+    if not result.replayed:
+        return ()
+    return ("replays", *((f"incomplete_replays/{result.replay}",) if result.replay else ()))
 
 
 def parse_code(value: Any, max_chars: int) -> str:

@@ -21,6 +21,7 @@ records = st.builds(
     seconds=seconds,
     waited=seconds,
     truncated=st.booleans(),
+    counts=st.lists(st.sampled_from(["replays", "incomplete_replays/output"]), max_size=3).map(tuple),
 )
 
 
@@ -35,6 +36,8 @@ def test_summary(calls):
         assert figures[f"tools/{tool}/calls"] == len(mine)
         assert figures[f"tools/{tool}/failure_rate"] == len(failed) / len(mine)
         assert figures[f"tools/{tool}/truncations"] == sum(call.truncated for call in mine)
+        for name in ("replays", "incomplete_replays/output"):
+            assert figures.get(f"tools/{tool}/{name}", 0) == sum(call.counts.count(name) for call in mine)
         head = f"tools/{tool}/failures/"
         assert {k.removeprefix(head): v for k, v in figures.items() if k.startswith(head)} == {
             kind: failed.count(kind) for kind in set(failed)

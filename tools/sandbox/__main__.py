@@ -139,7 +139,7 @@ def _print(result: CellResult, options: SandboxOptions, output: Path | None, num
         print(f"The cell did not stop after {options.code_timeout_s:g} s. Variables are lost.")
     elif result.timed_out:
         print(f"The cell was stopped after {options.code_timeout_s:g} s. Variables are kept.")
-    if result.replay_failed:
+    if result.lost_variables:
         print("The interpreter was restarted. Some variables are lost.")
     for index, (label, image) in enumerate(result.images):
         where = ""

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import asyncio
-import mmap
+import math
 import os
 import threading
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from PIL import Image
 
 from tools.sandbox.errors import SandboxError
-from tools.sandbox.inside.walls import DISK_FILES
+from tools.sandbox.inside.seenpixels import as_seen, is_plain
 from tools.sandbox.jail import IsolationError
 from tools.sandbox.options import SandboxOptions
 from tools.sandbox.pool import Pool, get_pool
@@ -40,12 +40,15 @@ def encode_image(image: Any) -> tuple[str, bytes]:
         SandboxError: the image cannot be read or written.
     """
     try:
-        if isinstance(image, Image.Image):
-            buffer = BytesIO()
-            image.save(buffer, "PNG", compress_level=1)
-            return ".png", buffer.getvalue()
-        return os.path.splitext(image)[1].lower(), Path(image).read_bytes()
-    except (OSError, TypeError, ValueError) as error:
+        if not isinstance(image, Image.Image):
+            data = Path(image).read_bytes()
+            if is_plain(data):
+                return os.path.splitext(image)[1].lower(), data
+            image = Image.open(BytesIO(data))
+        buffer = BytesIO()
+        as_seen(image).save(buffer, "PNG", compress_level=1)
+        return ".png", buffer.getvalue()
+    except (OSError, TypeError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise SandboxError(f"cannot read an image: {error}"[:300], "image") from error
 
 
@@ -75,10 +78,13 @@ class LocalBackend:
     Args:
         options: limits and packages.
         encode: turns an image into a suffix and the bytes of a file. The default is ``encode_image``.
+        turn_s: seconds that a cell waits while other cells of the notebook run. Then it is not run (``not_run``).
     """
 
-    def __init__(self, options: SandboxOptions, encode: Encode | None = None):
-        self._options, self._encode = options, encode or encode_image
+    def __init__(self, options: SandboxOptions, encode: Encode | None = None, turn_s: float = math.inf):
+        self._options, self._encode, self._turn_s = options, encode or encode_image, turn_s
+        self._used_s = 0.0  # Seconds of all cells so far.
+        self._ends = 0  # Cells so far that ended their interpreter.
         self._lock = threading.Lock()  # Concurrent cells share the namespace, so they run one after the other.
         self._interpreter: Interpreter | None = None
         self._images_sent = 0
@@ -111,13 +117,21 @@ class LocalBackend:
     def _run(
         self, pool: Pool, code: str, earlier: list[PastCell], images: list, cancelled: threading.Event
     ) -> CellResult:
-        with self._lock:
+        ends = self._ends
+        if not self._wait_for_others(cancelled):
+            return CellResult(timed_out=True, not_run=True)
+        try:
             self._running = cancelled
+            if ends != self._ends:
+                earlier = []  # A cell has ended the interpreter meanwhile, and all variables are lost.
             for _ in range(MAX_ATTEMPTS):
                 if cancelled.is_set():
                     return CellResult(ended="died")  # The caller does not wait for the result.
                 try:
-                    return self._attempt(pool, code, earlier, images)
+                    result = self._attempt(pool, code, earlier, images)
+                    # A cancelled cell leaves no trace, so the earlier cells bring its variables back.
+                    self._ends += result.ended is not None and not cancelled.is_set()
+                    return result
                 # The pool ended the interpreter right before this cell, to make room for another one.
                 except InterpreterEnded:
                     continue
@@ -127,16 +141,25 @@ class LocalBackend:
             raise SandboxError(
                 f"{MAX_ATTEMPTS} Python interpreters in a row ended before they ran anything (out of memory?)"
             )
+        finally:
+            self._lock.release()
+
+    def _wait_for_others(self, cancelled: threading.Event) -> bool:
+        """Take the lock. Return False if other cells of this notebook have used up the time to wait for them."""
+        limit = self._used_s + self._turn_s
+        while not self._lock.acquire(timeout=0.5):
+            if cancelled.is_set() or self._used_s > limit:
+                return False
+        if self._used_s > limit:
+            self._lock.release()
+            return False
+        return True
 
     def _attempt(self, pool: Pool, code: str, earlier: list[PastCell], images: list) -> CellResult:
         fresh = self._interpreter is None or not self._interpreter.alive
         if fresh:
             self._images_sent = 0
         new = [self._encode(image) for image in images[self._images_sent :]]
-        if self._options.isolation != "none":  # The disk is then in memory and belongs to this notebook.
-            pages = sum(len(data) // mmap.PAGESIZE + 1 for _, data in new)
-            if pages * mmap.PAGESIZE > self._options.disk_mb << 20 or len(new) >= DISK_FILES:
-                raise self._images_do_not_fit()
         if fresh:
             try:
                 self._interpreter = pool.take()
@@ -145,20 +168,12 @@ class LocalBackend:
         result = self._interpreter.run(code, earlier if fresh else [], new, self._options.code_timeout_s)
         if result.ended == "died" and not pool.running():
             raise SandboxError("the Python sandbox ended while code was running")
-        if not result.disk_full:
-            self._images_sent = len(images)
-        elif fresh:
-            self._interpreter.close()
-            if self._options.isolation == "none":
-                raise self._images_do_not_fit()
-            return CellResult(ended="died")  # The images do fit, so the cell has forged this message.
+        self._used_s += result.seconds
+        self._images_sent = len(images)
         pool.used(self._interpreter)
         if self._closed:
             self._interpreter.close()
         return result
-
-    def _images_do_not_fit(self) -> SandboxError:
-        return SandboxError(f"the conversation's images do not fit disk_mb={self._options.disk_mb}", "disk")
 
     def close(self) -> None:
         """End the interpreter, see ``Backend``."""

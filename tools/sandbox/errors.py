@@ -6,7 +6,7 @@
 class SandboxError(RuntimeError):
     """Raised if the sandbox itself failed; the code that it ran is not to blame.
 
-    ``kind`` is a short name for metrics: ``"sandbox"``, ``"disk"`` or ``"image"``.
+    ``kind`` is a short name for metrics: ``"sandbox"``, ``"killed"``, ``"busy"``, ``"disk"`` or ``"image"``.
     """
 
     def __init__(self, message: str, kind: str = "sandbox"):

@@ -14,9 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools.sandbox import runtime
+from tools.sandbox.inside.walls import IMAGES
 from tools.sandbox.syscalls import compile_filter
 
 INSIDE = Path(__file__).parent / "inside"
+# Directories of other sandboxes that models know. In the jail they are other names of /work.
+OTHER_NAMES = ("/mnt/data", "/content", "/kaggle/working", "/workspace", "/data", "/output", "/outputs")
 NOBODY = 65534  # Root becomes this user in the jail, because the kernel exempts root from the limit on threads.
 
 HOW_TO_INSTALL = "install it (apt-get install bubblewrap or dnf install bubblewrap)"
@@ -82,7 +85,10 @@ def bubblewrap_version() -> str:
 def _namespaces() -> list[str]:
     options = ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     if os.geteuid() != 0:
-        return [*options, "--unshare-user", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL"]
+        # The kernel shows a process that is not dumpable to user 0 of the namespace in which its program was started.
+        # This is the host's user, who must be able to read the interpreters' memory and open files. An interpreter
+        # gives this user another number in its own namespace, which Linux 5.12 and later allow with CAP_SETFCAP only.
+        return [*options, "--unshare-user", "--uid", "0", "--gid", "0", "--cap-drop", "ALL", "--cap-add", "CAP_SETFCAP"]
     # Root keeps its user namespace here and becomes another user in each interpreter before that creates its own. An
     # interpreter mapped to root could start any number of threads.
     return [*options, "--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
@@ -97,10 +103,13 @@ def environment() -> dict[str, str]:
         "MPLBACKEND": "Agg",
         "MPLCONFIGDIR": "/tmp/matplotlib",
         "PYTHONDONTWRITEBYTECODE": "1",
+        # A cell that is executed again, perhaps below another zygote, must find sets in the same order.
+        "PYTHONHASHSEED": "0",
         # A fork takes only one thread along, and the cores belong to the host's other work.
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
+        "JOBLIB_MULTIPROCESSING": "0",
         # Each thread's own heap would take 64 MiB of the address space that memory_mb limits.
         "MALLOC_ARENA_MAX": "2",
     }
@@ -120,7 +129,7 @@ def jail_command(config: JailConfig) -> list[str]:
     command += ["--as-pid-1"]
     for name, value in (environment() | {"PYTHONPATH": runtime.SITE}).items():
         command += ["--setenv", name, value]
-    visible = [*runtime.system_libraries(), *python_files]
+    visible = [*runtime.system_libraries(), *runtime.cjk_font(), *python_files]
     # Otherwise bubblewrap gives these directories the host's permissions or 700, and root's interpreters are not root.
     folders = [parent for path in visible for parent in reversed(path.parents[:-1])]
     for folder in dict.fromkeys([*folders, Path("/opt"), Path(runtime.SITE)]):
@@ -136,8 +145,22 @@ def jail_command(config: JailConfig) -> list[str]:
     for name, path in runtime.package_files(config.packages).items():
         command += ["--ro-bind", str(path), f"{runtime.SITE}/{name}"]
     command += ["--ro-bind", str(INSIDE), "/opt/sandbox", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
-    command += ["--dir", "/work", "--chdir", "/work", "--remount-ro", "/dev", "--remount-ro", "/"]
+    # Both read as zeros, but a shared mapping of /dev/zero would be memory that no limit counts.
+    command += ["--dev-bind", "/dev/full", "/dev/zero"]
+    command += ["--dir", IMAGES, "--dir", "/work", "--chdir", "/work", *_other_names(visible)]
+    command += ["--remount-ro", "/dev", "--remount-ro", "/"]
     return [*command, str(executable), "-s", "-B", "-P", "/opt/sandbox/zygote.py"]
+
+
+def _other_names(visible: list[Path]) -> list[str]:
+    """Return the options that show /work under other names, except where a file of this Python is."""
+    options = []
+    for name in map(Path, OTHER_NAMES):
+        if not any(name == path or name in path.parents or path in name.parents for path in visible):
+            if name.parent != Path("/") and not any(name.parent in path.parents for path in visible):
+                options += ["--perms", "0755", "--dir", str(name.parent)]
+            options += ["--symlink", "/work", str(name)]
+    return options
 
 
 def start_zygote(config: JailConfig, control_fd: int, log, folder: str) -> subprocess.Popen:

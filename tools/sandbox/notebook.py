@@ -46,7 +46,7 @@ class Notebook:
             SandboxError: the sandbox failed.
         """
         result = asyncio.run(self._backend.run(code, self._earlier, list(self._images)))
-        past = PastCell(code, len(self._images), result.timed_out)
+        past = PastCell.of(code, len(self._images), result)
         self._earlier = [] if result.ended else [*self._earlier, past]
         return result
 

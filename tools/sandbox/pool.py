@@ -25,12 +25,13 @@ from tools.sandbox.errors import SandboxError
 from tools.sandbox.inside import wire
 from tools.sandbox.jail import IsolationError, JailConfig, bubblewrap_version, start_zygote
 from tools.sandbox.session import Interpreter, forget_all, has_ended
+from tools.sandbox.store import ImageStore
 
 logger = logging.getLogger(__name__)
 
 START_SECONDS = 120.0  # A busy machine may need this long to import the libraries.
 FORK_SECONDS = 30.0
-_CREDENTIALS = struct.Struct("3i")
+_CREDENTIALS, _FILE = struct.Struct("3i"), struct.Struct("i")
 
 
 class Pool:
@@ -149,24 +150,33 @@ class Pool:
         This takes milliseconds and no lock, so several interpreters may be built concurrently.
         """
         ours, theirs = socket.socketpair()
+        images = None
         try:
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
             with theirs:
-                socket.send_fds(control, [b"f"], [theirs.fileno()])
+                socket.send_fds(control, [wire.ORDER.pack(wire.FORK, 0)], [theirs.fileno()])
             ours.settimeout(FORK_SECONDS)
-            # The kernel reports the pid as the host sees it.
-            _, ancillary, _, _ = ours.recvmsg(1, socket.CMSG_SPACE(_CREDENTIALS.size), socket.MSG_PEEK)
+            # The kernel reports the pid as the host sees it. The directory for images comes with the same byte.
+            space = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(_FILE.size)
+            flags = socket.MSG_PEEK | socket.MSG_CMSG_CLOEXEC
+            first, ancillary, _, _ = ours.recvmsg(1, space, flags)
+            parts = {kind: data for _, kind, data in ancillary}
+            if socket.SCM_RIGHTS in parts:
+                images = ImageStore(_FILE.unpack(parts[socket.SCM_RIGHTS])[0])
+            if first == wire.FOLDER:
+                ours.recv(1)
             header, _ = wire.receive(ours, max_header=1 << 16, max_blobs=0, deadline=time.monotonic() + FORK_SECONDS)
-            if "failed" in header:
-                raise SandboxError(f"the Python sandbox cannot be built: {header['failed']}")
-            pids = [_CREDENTIALS.unpack(data)[0] for _, kind, data in ancillary if kind == socket.SCM_CREDENTIALS]
+            if "failed" in header or images is None:
+                raise SandboxError(f"the Python sandbox cannot be built: {header.get('failed')}")
+            (pid, _, _) = _CREDENTIALS.unpack(parts[socket.SCM_CREDENTIALS])
             own_disks = self.config.isolation != "none"
-            return Interpreter(ours, pids[0], self.config.limits, own_disks, control)
-        except SandboxError:
+            return Interpreter(ours, pid, self.config.limits, images, own_disks, control)
+        except BaseException as error:
             ours.close()
-            raise
-        except (OSError, wire.WireError, IndexError) as error:
-            ours.close()
+            if images is not None:
+                images.close()
+            if not isinstance(error, OSError | wire.WireError | LookupError | ValueError):
+                raise
             raise SandboxError(
                 f"the Python sandbox does not fork: {type(error).__name__}: {error}: {self._said()}"
             ) from error

@@ -15,15 +15,14 @@ import socket
 import tempfile
 from dataclasses import dataclass
 
+from tools.sandbox.syscalls import refused_calls
+
 NAMESPACES = ("user", "pid", "mnt", "net", "ipc", "uts")
 
 # The interpreter runs this code. Each test returns what it has got through to, or raises.
 _QUESTIONS = """
-def _probe(address, canary, host_pid, memory_mb, disk_mb, threads):
+def _probe(address, canary, host_pid, memory_mb, disk_mb, threads, refused):
     import ctypes, errno, fcntl, json, mmap, os, resource, signal, socket, threading
-
-    def status(name):
-        return {"no_new_privs": 39, "seccomp": 21}[name], ctypes.CDLL(None).prctl
 
     def files():
         paths = (canary, "/etc/passwd", "/etc/shadow", "/home", "/root/.ssh", "/proc/1")
@@ -46,7 +45,8 @@ def _probe(address, canary, host_pid, memory_mb, disk_mb, threads):
 
     def environment():
         allowed = {"PATH", "HOME", "LANG", "PYTHONPATH", "PWD", "PYTHONDONTWRITEBYTECODE", "MPLBACKEND", "MPLCONFIGDIR",
-                   "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "MALLOC_ARENA_MAX", "LC_CTYPE"}
+                   "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "MALLOC_ARENA_MAX", "LC_CTYPE",
+                   "PYTHONHASHSEED", "JOBLIB_MULTIPROCESSING"}
         return sorted(set(os.environ) - allowed) or None
 
     def network():
@@ -132,9 +132,39 @@ def _probe(address, canary, host_pid, memory_mb, disk_mb, threads):
                     got.append(name)
         return got or None
 
+    def system_calls():
+        # every call that the table refuses, with arguments with which each would fail without the filter, too
+        libc, got = ctypes.CDLL(None, use_errno=True), []
+        for name, number, arguments, error in refused:
+            ctypes.set_errno(0)
+            libc.syscall(ctypes.c_long(number), *map(ctypes.c_long, arguments))
+            if ctypes.get_errno() != error:
+                got.append(f"{name}{arguments}: {errno.errorcode.get(ctypes.get_errno(), 'no error')}")
+        return got or None
+
+    def core_dumps():
+        if ctypes.CDLL(None).prctl(3, 0, 0, 0, 0) != 0 or resource.getrlimit(resource.RLIMIT_CORE) != (0, 0):
+            return "the process is dumpable"
+
+    def counted():
+        got = []
+        for path in ("/dev/zero", None):
+            try:
+                file = os.open(path, os.O_RDWR) if path else -1
+                flags = mmap.MAP_SHARED | (0 if path else mmap.MAP_ANONYMOUS)
+                mmap.mmap.__base__(file, 4096, flags=flags).close()
+                got.append(f"shared memory of {path}")
+            except OSError:
+                pass
+        output = os.fstatvfs(1)
+        if output.f_blocks * output.f_frsize > max(4, disk_mb) << 20:
+            got.append("the file that cells print to")
+        return got or None
+
     answers = {}
     for question in (files, writable, environment, network, names, other_processes, processes, programs,
-                     new_namespaces, memory, many_threads, disk, privileges, shared):
+                     new_namespaces, memory, many_threads, disk, privileges, shared, system_calls, core_dumps,
+                     counted):
         try:
             answers[question.__name__] = question()
         except (OSError, MemoryError, ProcessLookupError):
@@ -158,6 +188,9 @@ WALLS = {
     "disk": ("the disk is limited", "limit"),
     "shared": ("no effect on files and disks that others use", "filter"),
     "privileges": ("no privileges, system calls are filtered", "filter"),
+    "system_calls": ("only the system calls of the table", "filter"),
+    "core_dumps": ("no core dumps", "filter"),
+    "counted": ("no memory that is not counted", "limit"),
 }
 
 
@@ -180,15 +213,14 @@ def probe_walls(interpreter, limits) -> list[Wall]:
     """
     walls = [_namespaces(interpreter.pid)]
     with socket.create_server(("127.0.0.1", 0)) as listener, tempfile.NamedTemporaryFile() as canary:
-        arguments = (
-            listener.getsockname(), canary.name, os.getpid(), limits.memory_mb, limits.disk_mb, limits.threads
-        )  # fmt: skip
+        arguments = (listener.getsockname(), canary.name, os.getpid(), limits.memory_mb, limits.disk_mb, limits.threads)
+        arguments += (refused_calls(),)
         result = interpreter.run(f"{_QUESTIONS}\nprint(_probe(*{arguments!r}))", [], [], seconds=20.0)
     try:
         answers = json.loads(result.stdout)
     except ValueError:
-        said = result.error or result.ended or result.stdout[:300]
-        return [*walls, Wall("the probe answers", "jail", False, f"no answer: {said}")]
+        said = result.error or result.ended or result.stdout
+        return [*walls, Wall("the probe answers", "jail", False, f"no answer: {said[-300:]}")]
     for question, (name, rests_on) in WALLS.items():
         got = answers.get(question, "not asked")
         walls.append(Wall(name, rests_on, got is None, "" if got is None else str(got)[:200]))

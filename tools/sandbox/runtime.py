@@ -25,6 +25,13 @@ MODULES = {
     "pandas": ("pandas",),
     "pillow": ("PIL.Image", "PIL.ImageDraw", "PIL.ImageFilter", "PIL.ImageOps", "PIL.ImageEnhance"),
     "matplotlib": ("matplotlib", "matplotlib.pyplot", "matplotlib.backends.backend_agg"),
+    "opencv-python-headless": ("cv2",),
+    "scikit-image": ("skimage", *(f"skimage.{name}" for name in "io color filters measure morphology feature".split())),
+    "scikit-learn": ("sklearn", "sklearn.cluster", "sklearn.linear_model", "sklearn.decomposition"),
+    "networkx": ("networkx",),
+    "shapely": ("shapely", "shapely.geometry"),
+    "seaborn": ("seaborn",),
+    "tqdm": ("tqdm", "tqdm.auto"),
 }
 STANDARD = (
     "math",
@@ -37,6 +44,13 @@ STANDARD = (
     "decimal",
     "statistics",
     "datetime",
+)
+
+# Files of fonts with Chinese, Japanese and Korean characters, the preferred first.
+FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts")
+CJK_FONTS = (
+    *("wqy-zenhei.ttc", "NotoSansCJK-Regular.ttc", "NotoSansCJKsc-Regular.otf", "NotoSansSC-Regular.otf"),
+    *("SourceHanSansSC-Regular.otf", "wqy-microhei.ttc", "DroidSansFallbackFull.ttf", "DroidSansFallback.ttf"),
 )
 
 
@@ -123,3 +137,10 @@ def system_libraries() -> list[Path]:
             found += [path for path in sorted(folder.glob("*.so*")) if path.is_file()]
     others = ("/usr/share/zoneinfo", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/localtime", "/nix/store")
     return found + [Path(path) for path in others if os.path.exists(path)]
+
+
+@functools.cache
+def cjk_font() -> list[Path]:
+    """Return the file of one font for Chinese, Japanese and Korean, in a list, or an empty list."""
+    files = {name: Path(folder, name) for top in FONT_FOLDERS for folder, _, names in os.walk(top) for name in names}
+    return [files[name] for name in CJK_FONTS if name in files][:1]

@@ -47,7 +47,7 @@ FORGE = """
 import gc, json, socket, struct
 host = next(o for o in gc.get_objects() if isinstance(o, socket.socket))
 answer = dict(value=None, error=None, stdout="forged", dropped=0, timed_out=False, skipped_images=0,
-              replay_failed=False, disk_full=False, images=[], blobs=[])
+              images=[], blobs=[])
 def send(data, blobs=b""):
     data = data if isinstance(data, bytes) else json.dumps(data).encode()
     host.sendall(struct.pack("!QQ", len(data), len(blobs)) + data + blobs)
@@ -80,7 +80,8 @@ READING = [
     reads("kernel and hardware", "/sys/class/net/eth0/address", "/proc/kallsyms", "/dev/kmsg", "/dev/mem", "/dev/vda",
           "/dev/sda", "/dev/nvidia0", "/dev/kvm", "/dev/fuse"),
     Case("listing /", "jail", (FILES,),
-         "print('ESCAPED' if {'var', 'sys', 'boot', 'srv', 'mnt', 'run', 'media'} & set(os.listdir('/')) else 'no')",
+         "print('ESCAPED' if {'var', 'sys', 'boot', 'srv', 'run', 'media'} & set(os.listdir('/')) else 'no')\n"
+         "if os.path.exists('/mnt') and os.listdir('/mnt') != ['data']: print('ESCAPED', os.listdir('/mnt'))",
          "no"),
     Case("all that can be listed", "jail", (FILES,),
          "until = time.monotonic() + 1\nprivate = {'shadow', 'id_rsa', '.bash_history', 'pyvenv.cfg'}\n"
@@ -140,8 +141,9 @@ NETWORKING = [
     refused("names and addresses", "socket.gethostbyname, 'example.com'", "socket.getaddrinfo, 'localhost', 80",
             "__import__('urllib.request').request.urlopen, 'http://93.184.216.34', None, 1",
             walls=(NETWORK, NAMES), says="gaierror"),
-    Case("messages to the host's sockets from a pair", "jail", (NETWORK, FILES),
-         "for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):\n    a, _ = socket.socketpair(socket.AF_UNIX, kind)\n"
+    Case("messages to the host's sockets from any socket", "jail", (NETWORK, FILES), FORGE +
+         "for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):\n"
+         "    attempt('pair', socket.socketpair, socket.AF_UNIX, kind)\n    a = host\n"
          "    for where in ('\\0axpo-@ABSTRACT@', '@PATH_SOCKET@', '/run/systemd/journal/socket', '/dev/log'):\n"
          "        attempt('to', a.sendto, b'x', where)\n        attempt('at', a.connect, where)\n"
          "        attempt('as', a.bind, '/tmp/hostile')", "at - PermissionError"),

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.tools.sandbox.hostile_cases import FORGE, PRELUDE
+from tests.tools.sandbox.kernel_hostile_cases import KERNEL
 from tests.tools.sandbox.more_hostile_cases import CASES, CODE
 from tests.tools.sandbox.support import REPO_ROOT, Trajectory, call, newest, pool_of
 from tools.sandbox import pool as pools
@@ -23,7 +24,7 @@ from tools.sandbox.session import max_header
 pytestmark = pytest.mark.stack
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", CASES + KERNEL, ids=lambda case: case.name)
 def test_hostile_code(tool, host, needs_walls, case):
     needs_walls(case.walls)
     trajectory = Trajectory()
@@ -59,10 +60,10 @@ def check_text(text, tool, host):
 
 
 def test_there_are_cases_of_every_kind():
-    counts = Counter(case.rests_on for case in CASES)
+    counts = Counter(case.rests_on for case in CASES + KERNEL)
     print(dict(counts), "in all", counts.total())
     assert set(counts) == {"jail", "limit", "filter", "check"} and min(counts.values()) >= 10
-    assert len({case.name for case in CASES}) == len(CASES) >= 100
+    assert len({case.name for case in CASES + KERNEL}) == len(CASES + KERNEL) >= 100
 
 
 def test_interpreters_share_no_open_file(tool, standing_walls):
@@ -80,11 +81,11 @@ def test_interpreters_share_no_open_file(tool, standing_walls):
     assert positions() == before
 
 
-def test_a_full_disk_that_is_none_is_no_failure_of_ours(tool, standing_walls):
-    response, metrics = call(
-        tool, FORGE + "send(answer | dict(disk_full=True))\nimport time; time.sleep(9)", Trajectory()
-    )
-    assert "the interpreter ended" in response.text and not metrics["ok"]
+def test_what_only_the_host_may_say_is_not_read_from_an_answer(tool, standing_walls):
+    claims = dict(disk_full=True, replay="output", replayed=3, ended="killed", not_run=True, seed=1)
+    code = FORGE + f"send(answer | {claims!r})\nimport time; time.sleep(9)"
+    response, metrics = call(tool, code, Trajectory())
+    assert response.text == "forged" and metrics["ok"]
 
 
 def test_nonsense_of_the_longest_kind_is_refused_at_once(tool, standing_walls):

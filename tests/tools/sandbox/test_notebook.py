@@ -54,8 +54,9 @@ def test_what_models_write(tool, code, text):
          "line 4: raise E(1)\nE: 1"),
         ("class E(Exception):\n    __traceback__ = property(lambda s: 1 / 0)\nraise E(1)", "E: ?"),
         ("class E(Exception):\n    def __str__(self): raise SystemExit\nraise E", "line 3: raise E\nE: ?"),
-        ("import cv2", "line 1: import cv2\nModuleNotFoundError: No module named 'cv2' "
-         "(installed: numpy, scipy, sympy, pandas, PIL, matplotlib)"),
+        ("import cv3", "line 1: import cv3\nModuleNotFoundError: No module named 'cv3' "
+         "(installed: numpy, scipy, sympy, pandas, PIL, matplotlib, cv2, skimage, sklearn, networkx, shapely, seaborn, "
+         "tqdm)"),
         ("import scipy.nothing", "line 1: import scipy.nothing\nModuleNotFoundError: No module named 'scipy.nothing'"),
         ("import sys; sys.exit('No image found')", "No image found"),
         ("raise SystemExit('bad')", "bad"),
@@ -137,3 +138,64 @@ def test_only_what_is_installed_is_named():
     tool = load(packages=["pillow"], spares=0)
     assert say(tool, "import numpy", Trajectory()).endswith("No module named 'numpy' (installed: PIL)")
     pool_of(tool).close()
+
+
+# ---------------------------------------------------------------- cells with something around the code
+
+REPAIRED = [
+    ("Here's the code:\n```python\nprint(1)\n```\nThis prints 1.", "1"),
+    ("```python\na = 6\n```\nThen:\n```python\nprint(a * 7)\n```", "42"),
+    ("```\na = 6\n```\n\n```\na * 7\n```", "42"),
+    ("```python\nprint(42)\n```\nOutput:\n```\n41\n```", "42"),
+    ("```bash\npip install x\n```\n```python\n42\n```", "42"),
+    ("```bash\nls\n```", "shell commands are not available"),
+    ("~~~python\n42\n~~~", "42"),
+    ("```{python}\n42\n```", "42"),
+    ("   ```py\n   if 1:\n       print(42)\n   ```", "42"),
+    ("print(42)\n```", "42"),
+    ("```python\nprint(42)```", "42"),
+    ("```python\ns = '''\n```\nx\n```\n'''\ns\n```", repr("\n```\nx\n```\n")),
+    ("<code>print(42)</code>", "42"),
+    ("<code>\nprint(42)\n</code>", "42"),
+    ("<code>\n```python\nprint(42)\n```\n</code>", "42"),
+    ("Let's run this: <code>print(42)</code>. Then we see.", "42"),
+    ("<python>\nx = 42\n</python>\n<code>\nx\n</code>", "42"),
+    ("print(42)\n</code>", "42"),
+    (">>> x = 6\n>>> x * 7\n42", "42"),
+    (">>> for i in range(2):\n...     print(i)\n...\n0\n1", "0\n1"),
+    ("x\u00a0=\u00a042\nx", "42"),
+    # Strings are left as they are, even where another line has to be changed.
+    ("!ls\ns = '''\n!x\n%y\n```\n'''\ns", "shell commands are not available\n" + repr("\n!x\n%y\n```\n")),
+    ('%matplotlib inline\ns = """%a\n%b"""\ns', repr("%a\n%b")),
+    ("!ls\nx = (84\n% 43\n)\nx", "shell commands are not available\n41"),
+    ("!ls\ns = 'a \\\n!b'\ns", "shell commands are not available\n'a !b'"),
+    ("!echo it's \"\n42", "shell commands are not available\n42"),
+    ("!apt-get install \\\n  tesseract\n42", "shell commands are not available\n42"),
+    ("files = !ls\nprint(files)", "shell commands are not available\nNone"),
+    ("%%time\nx = 42\nx", "42"),
+    ("%time x = 42\nx", "42"),
+    ("%%writefile a.py\nx = 'it", "%%writefile is not available: cells are Python"),
+    ("pip install easyocr\n42", "shell commands are not available\n42"),
+    ("if True:\n    !ls\n    %cd /x01\n42", "shell commands are not available\n42"),
+    ("s = '<code>x</code>'\ns", "'<code>x</code>'"),
+    ("s = '```python\\nx\\n```'\ns", repr("```python\nx\n```")),
+]
+
+BROKEN = [
+    ("s = '''\n```\nx = 1\n```\n'''\nprint(s", "line 6: print(s\nSyntaxError: '(' was never closed"),
+    ("print('<code>x</code>'", "line 1: print('<code>x</code>'\nSyntaxError: '(' was never closed"),
+    ("Here:\n```python\nx = 1\nx +* 2\n```", "line 4: x +* 2\nSyntaxError: invalid syntax"),
+    ("%matplotlib inline\nx = 5 +* 2", "line 2: x = 5 +* 2\nSyntaxError: invalid syntax"),
+    ("Here:\n```python\nx = 1\n1 / 0\n```", "line 4: 1 / 0\nZeroDivisionError: division by zero"),
+    ("I cannot run code for this.", "line 1: I cannot run code for this.\nSyntaxError: invalid syntax"),
+]
+
+
+@pytest.mark.parametrize("code, text", REPAIRED + BROKEN)
+def test_what_surrounds_the_code_is_removed(tool, code, text):
+    assert say(tool, code, Trajectory()) == text
+
+
+def test_progress_is_shown_as_a_terminal_shows_it(tool):
+    assert say(tool, "for i in range(99): print(f'{i}/98', end='\\r')", Trajectory()) == "98/98"
+    assert say(tool, "print('a\\r\\nb'); print('12\\r3')", Trajectory()) == "a\nb\n3"

@@ -208,13 +208,12 @@ def test_what_is_in_the_way_of_an_image_is_removed(tool, obstacle):
     assert say(tool, "images[0].size, open(image_paths[0], 'rb').read(4)[1:]", trajectory) == "((96, 64), b'PNG')"
 
 
-def test_too_many_open_files_are_no_full_disk(tool):
+def test_too_many_open_files_hide_no_image_for_long(tool):
     trajectory = Trajectory()
     fill = "held = []\ntry:\n    while True: held.append(open('/dev/null'))\nexcept OSError: pass"
     say(tool, fill, trajectory)
     trajectory.messages.append(message(picture(96, 64)))
-    text = say(tool, "images[0].size", trajectory)
-    assert text == "Note: image_paths[0] cannot be written: Too many open files\n(96, 64)"
+    assert "Too many open files" in say(tool, "images[0].size", trajectory)
     say(tool, "for file in held: file.close()", trajectory)
     assert say(tool, "open(image_paths[0], 'rb').read(4)[1:]", trajectory) == "b'PNG'"
 

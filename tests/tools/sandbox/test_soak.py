@@ -1,6 +1,9 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""2,000 calls of 64 trajectories side by side, one in twenty hostile: nothing is lost, nothing is left."""
+"""Calls of 64 trajectories side by side, some of them hostile: nothing is lost, nothing is left.
+
+``SANDBOX_SOAK_CALLS`` sets the number of calls, 2,000 if it is not set. The long form has 5,000 (about a minute).
+"""
 
 import asyncio
 import gc
@@ -10,11 +13,25 @@ import time
 
 import pytest
 
-from tests.tools.sandbox.support import Trajectory, acall, family, is_alive, load, memory_mb, pool_of, wait_until
+from tests.tools.sandbox.hostile_cases import PRELUDE
+from tests.tools.sandbox.kernel_hostile_cases import KERNEL
+from tests.tools.sandbox.support import (
+    Trajectory,
+    acall,
+    family,
+    interpreters,
+    is_alive,
+    load,
+    memory_mb,
+    pool_of,
+    status,
+    wait_until,
+)
 
 pytestmark = pytest.mark.stack
 
-TRAJECTORIES, CALLS, SHARE = 64, 2000, 0.05
+TRAJECTORIES, CALLS = 64, int(os.environ.get("SANDBOX_SOAK_CALLS", "2000"))
+SHARE = 0.05 if CALLS <= 2000 else 0.03  # Of hostile calls.
 CHEAP = [
     "import os; os._exit(1)",
     "import ctypes; ctypes.string_at(0)",
@@ -28,6 +45,7 @@ CHEAP = [
     "import threading\nfor _ in range(99): threading.Thread(target=threading.Event().wait, daemon=True).start()",
     "raise SystemExit",
     "print('x' * 10**6)",
+    *(PRELUDE + case.code for case in KERNEL if case.rests_on == "filter"),
 ]
 SLOW = ["while True: pass"]  # one second each
 
@@ -66,8 +84,11 @@ async def live(tool, seed, calls, trajectory, ticks):
     return answers
 
 
-def test_soak(soaked, standing_walls):
-    before = family()
+def test_soak(soaked, tool, standing_walls):
+    others = pool_of(tool)
+    assert wait_until(lambda: len(others._ready) == others.spares)  # They are being forked.
+    time.sleep(0.5)
+    before, open_files = family(), len(os.listdir("/proc/self/fd"))
     shares = [CALLS // TRAJECTORIES + (i < CALLS % TRAJECTORIES) for i in range(TRAJECTORIES)]
     ticks, zygote = [], []
 
@@ -93,7 +114,11 @@ def test_soak(soaked, standing_walls):
     pool = pool_of(soaked)
     pids = family(pool._process.pid)
     gc.collect()
-    assert wait_until(lambda: len(family(pool._process.pid)) <= 1 + len(pool._ready))
+    assert wait_until(lambda: len(family(pool._process.pid)) <= 1 + len(pool._ready), 30.0), {
+        pid: [status(pid).get(name) for name in ("State", "NSpid", "PPid", "SigPnd", "Threads")]
+        for pid in family(pool._process.pid)
+    } | {"known": interpreters(pool), "ready": len(pool._ready)}
     pool.close()
     assert wait_until(lambda: not any(map(is_alive, pids)))
-    assert wait_until(lambda: family() <= before)
+    assert wait_until(lambda: family() <= before, 30.0), family() - before
+    assert wait_until(lambda: len(os.listdir("/proc/self/fd")) <= open_files + 2)  # The event loop's own are closed.

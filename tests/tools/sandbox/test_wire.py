@@ -21,7 +21,7 @@ from verl_ext.tool_calls import BadArgument
 
 LIMITS = Limits(images=2, image_pixels=100)
 ANSWER = {"stdout": "", "value": None, "error": None, "dropped": 0, "timed_out": False, "images": [],
-          "skipped_images": 0, "replay_failed": False, "disk_full": False}  # fmt: skip
+          "skipped_images": 0}  # fmt: skip
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),

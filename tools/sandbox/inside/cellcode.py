@@ -1,27 +1,18 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Turn the text of a cell into its value, and an exception into a few lines.
-
-Models write cells as they have seen them in notebooks and chats. Some of it is valid there but not in Python and is
-repaired first: Markdown fences, indentation of the whole cell, lines with ``%`` and ``!``.
-"""
+"""Turn the text of a cell into its value, and an exception into a few lines."""
 
 from __future__ import annotations
 
 import ast
 import inspect
 import linecache
-import re
-import sys
-import textwrap
 import traceback
 
-MAX_FRAMES = 6
-NO_SHELL = 'print("shell commands are not available")'
-PACKAGES = ("numpy", "scipy", "sympy", "pandas", "PIL", "matplotlib")  # The message about a missing module lists these.
+from cellrepair import parse_repaired
+from errorhints import hint
 
-_FENCE = re.compile(r"\s*```[\w+-]*[ \t]*$")
-_MAGIC = re.compile(r"^([ \t]*)(%%?[A-Za-z].*|!.*)$", re.MULTILINE)
+MAX_FRAMES = 6
 
 
 class CellTimeout(BaseException):
@@ -40,7 +31,7 @@ def run_code(code: str, name: str, namespace: dict) -> tuple[object, bool]:
         The value of its last line (None if that is not an expression), and whether a ``;`` behind it suppresses the
         output.
     """
-    code, tree = _parse(_tidy(code), name)
+    code, tree = parse_repaired(code, lambda text: _compile(text, name, "exec", ast.PyCF_ONLY_AST))
     if not isinstance(linecache.cache, dict):  # An earlier cell has replaced it.
         linecache.cache = {}
     linecache.cache[name] = (len(code), None, [f"{line}\n" for line in code.split("\n")], name)
@@ -67,33 +58,6 @@ def _evaluate(code, namespace: dict):
 
         value = asyncio.run(value)
     return value
-
-
-def _tidy(code: str) -> str:
-    """Remove fences around the code and indentation of the whole. Line numbers stay."""
-    code = code.replace("\r\n", "\n").replace("\r", "\n")  # Python itself does the same.
-    lines = code.split("\n")
-    written = [i for i, line in enumerate(lines) if line.strip()]
-    if written and _FENCE.match(lines[written[0]]):
-        lines[written[0]] = ""
-        if lines[written[-1]].strip() == "```":
-            lines[written[-1]] = ""
-        written = [i for i, line in enumerate(lines) if line.strip()]
-        code = "\n".join(lines)
-    if written and lines[written[0]][0] in " \t":
-        return textwrap.dedent(code)
-    return code
-
-
-def _parse(code: str, name: str) -> tuple[str, ast.Module]:
-    """Return the code, changed where it holds lines that only notebooks accept, and its syntax tree."""
-    try:
-        return code, _compile(code, name, "exec", ast.PyCF_ONLY_AST)
-    except SyntaxError:
-        plain = _MAGIC.sub(lambda found: found[1] + (NO_SHELL if found[2][0] == "!" else "pass"), code)
-        if plain == code:
-            raise
-    return plain, _compile(plain, name, "exec", ast.PyCF_ONLY_AST)
 
 
 def type_name(value) -> str:
@@ -139,10 +103,15 @@ def _message(error: BaseException) -> str:
         if isinstance(error, SyntaxError) and error.msg is None:
             return ""
         message = str.__str__(str(error))  # The cell may define a subclass of str.
-        if isinstance(error, ModuleNotFoundError) and error.name and error.name.partition(".")[0] not in sys.modules:
-            message += f" (installed: {', '.join(package for package in PACKAGES if package in sys.modules)})"
-        return message
     except CellTimeout:
         raise
     except BaseException:
         return "?"
+    return message + hint(error)
+
+
+def redrawn(text: str) -> str:
+    """Return what a terminal shows of a text: a carriage return starts the line again, as progress bars do."""
+    if "\r" not in text:
+        return text
+    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))

@@ -5,26 +5,28 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import io
 import os
 import shutil
+import sys
 from collections.abc import Sequence
 
-from pictures import as_rgb
 from PIL import Image
-
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+from seenpixels import as_seen
 
 
 class ImageList(Sequence):
-    """Hold the conversation's images as the model sees them: ``images[i]``, RGB, decoded at the first use."""
+    """Hold the conversation's images as the model sees them: ``images[i]``, RGB, decoded at the first use.
 
-    def __init__(self):
+    The files are in the host's store, ``folder``. Links to them stand in the directory in which cells start. Each gives
+    way to a file that a cell writes in its place.
+    """
+
+    def __init__(self, folder: str):
+        self._folder, self._home = folder, os.getcwd()  # A cell may change the directory.
+        self._files: list[str] = []
         self._paths: list[str] = []
-        self._folder = os.getcwd()  # A cell may change the directory.
         self._open: dict[int, Image.Image] = {}
-        self._unwritten: dict[int, tuple[bytes, str]] = {}  # The bytes, and why they were not written.
+        sys.addaudithook(self._make_way)
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -32,10 +34,13 @@ class ImageList(Sequence):
     def __getitem__(self, index):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        index = range(len(self))[index]
+        try:
+            index = range(len(self))[index]
+        except IndexError:
+            count = f"{len(self)} image{'s' * (len(self) != 1)}"
+            raise IndexError(f"images[{index}]: the conversation has {count}") from None
         if index not in self._open:
-            kept = self._unwritten.get(index)
-            self._open[index] = as_rgb(Image.open(io.BytesIO(kept[0]) if kept else self._paths[index]))
+            self._open[index] = as_seen(Image.open(self._files[index]))
         return self._open[index]
 
     def __repr__(self) -> str:
@@ -45,43 +50,25 @@ class ImageList(Sequence):
         """Return a copy of the paths, because a cell may change the list."""
         return list(self._paths)
 
-    def add(self, images: list[tuple[str, bytes]]) -> bool:
-        """Write more images (suffix, file) to the disk. If the disk is full, write none and return False.
+    def add(self, names: list[str]) -> None:
+        """Add images that the host has stored. Where a link cannot be made, the path is that of the store."""
+        for name in names:
+            file, path = os.path.join(self._folder, name), os.path.join(self._home, name)
+            _remove(path)  # A cell may have put a directory, a link or a pipe there.
+            try:
+                os.symlink(file, path)
+            except OSError:  # The cell's own disk is full.
+                path = file
+            self._files.append(file)
+            self._paths.append(path)
 
-        An image that cannot be written for another reason, such as too many open files, is kept in memory until it can.
-        """
-        for index, (data, _) in list(self._unwritten.items()):
-            self._write(index, data)
-        before = len(self._paths)
-        for suffix, data in images:
-            self._paths.append(os.path.join(self._folder, f"image_{len(self._paths)}{suffix}"))
-            if not self._write(len(self._paths) - 1, data):
-                for path in self._paths[before:]:
-                    _remove(path)
-                del self._paths[before:]
-                for index in range(before, before + len(images)):
-                    self._unwritten.pop(index, None)
-                return False
-        return True
-
-    def problems(self) -> list[str]:
-        """Return one line for each image without a file."""
-        return [f"image_paths[{i}] cannot be written: {why}" for i, (_, why) in self._unwritten.items()]
-
-    def _write(self, index: int, data: bytes) -> bool:
-        """Write one image. Return False if the disk has no room for it."""
-        path = self._paths[index]
-        _remove(path)  # A cell may have put a directory, a link or a pipe there.
-        try:
-            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-            with open(file, "wb") as stream:
-                stream.write(data)
-        except OSError as error:
-            _remove(path)  # Leave no partial image.
-            self._unwritten[index] = (data, error.strerror)
-            return error.errno not in FULL
-        self._unwritten.pop(index, None)
-        return True
+    def _make_way(self, event: str, arguments: tuple) -> None:
+        """Remove the link that Python is about to write through, because the store is read-only."""
+        if event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR):
+            with contextlib.suppress(Exception):  # The cell may have opened a number, or changed this module.
+                path = os.path.abspath(os.fsdecode(arguments[0]))
+                if path in self._paths and os.path.islink(path):
+                    os.unlink(path)
 
 
 def _remove(path: str) -> None:

@@ -11,15 +11,16 @@ import os
 import signal
 import socket
 import sys
-import time
 import types
 
 import libraryhooks
 import pictures
+import randomness
 import wire
-from cellcode import CellTimeout, describe, run_code
+from cellcode import CellTimeout, describe, redrawn, run_code
 from imagelist import ImageList
 
+STOP = signal.SIGXCPU  # The host sends it when a cell's time is up. Cells use SIGALRM themselves.
 CUT = "\n... (cut) ...\n"
 
 
@@ -88,11 +89,11 @@ def _decoded(data: bytes) -> str:
 class CellRunner:
     """Hold the variables, images and disk of one notebook."""
 
-    def __init__(self, limits: dict, output: int):
+    def __init__(self, limits: dict, output: int, images: str):
         self._limits = limits
         self._home = os.getcwd()
         self._module = types.ModuleType("__main__")
-        self._images = ImageList()
+        self._images = ImageList(images)
         self._module.__dict__.update(display=pictures.display, __builtins__=builtins)
         sys.modules["__main__"] = self._module
         self._count = 0
@@ -107,16 +108,16 @@ class CellRunner:
         sys.stdin = io.TextIOWrapper(io.BytesIO())  # exit() closes the stream.
         self._module.__dict__.update(images=self._images, image_paths=self._images.paths())
 
-    def num_images(self) -> int:
-        """Return the number of the conversation's images that the notebook has."""
-        return len(self._images)
+    def add_images(self, names: list[str]) -> None:
+        """Show the images that are new since the last cell."""
+        self._images.add(names)
 
-    def add_images(self, images: list[tuple[str, bytes]]) -> bool:
-        """Write the images that are new since the last cell to the disk. If it is full, write none and return False."""
-        return self._images.add(images)
+    def run(self, code: str, silent: bool = False) -> tuple[dict, list[bytes]]:
+        """Run one cell until it ends or the host sends ``STOP``.
 
-    def run(self, code: str, seconds: float, silent: bool = False) -> tuple[dict, list[bytes]]:
-        """Run one cell.
+        Args:
+            code: the cell.
+            silent: True if nothing that the cell shows is needed.
 
         Returns:
             ``stdout``, ``dropped`` (bytes), ``value`` (repr of the last expression or None), ``error`` (a short
@@ -132,13 +133,12 @@ class CellRunner:
         value, drawing = None, False
         try:
             try:
-                # The alarm may come at any point between these lines. The outer `try` handles that.
-                signal.signal(signal.SIGALRM, _raise_timeout)
-                signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+                # The signal may come at any point between these lines. The outer `try` handles that.
+                signal.signal(STOP, _raise_timeout)
                 value, quiet = run_code(code, name, self._module.__dict__)
                 if quiet:
                     value = None
-                if value is not None and not silent and not pictures.is_picture(value):
+                if value is not None and not pictures.is_picture(value):
                     drawing = pictures.is_drawing(value)
                     result["value"] = _shorten(repr(value), limit)
             except CellTimeout:
@@ -146,10 +146,10 @@ class CellRunner:
             except BaseException as error:
                 result["error"] = _shorten(describe(error, name), limit) or None
             finally:
-                signal.setitimer(signal.ITIMER_REAL, 0)
-        except CellTimeout as error:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            result["timed_out"] = True
+                _ignore_signals()
+        except BaseException as error:  # The cell's own alarm may come at these points, too.
+            _ignore_signals()
+            result["timed_out"] = isinstance(error, CellTimeout)
             result["error"] = _shorten(describe(error, name), limit)
         found, blobs, skipped = [], [], 0
         try:
@@ -157,16 +157,22 @@ class CellRunner:
         except BaseException as error:
             result["error"] = result["error"] or _shorten(describe(error, name), limit)
         result["images"], result["skipped_images"] = found, skipped
-        if drawing and found:
+        if drawing and (found or silent):
             result["value"] = None
-        result["stdout"], result["dropped"] = self._output.take()
-        if problems := self._images.problems():
-            result["stdout"] += "".join(f"Note: {problem}\n" for problem in problems[:3])
+        text, result["dropped"] = self._output.take()
+        result["stdout"] = redrawn(text)
         return result, blobs
 
 
 def _raise_timeout(signum, frame):
     raise CellTimeout("time is up")
+
+
+def _ignore_signals() -> None:
+    """Let no signal interrupt what comes after a cell: neither the host's nor the cell's own alarm."""
+    for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
+        signal.setitimer(timer, 0)
+    signal.signal(STOP, signal.SIG_IGN)
 
 
 def _shorten(text: str, limit: int) -> str:
@@ -180,51 +186,35 @@ def prepare() -> None:
 
 
 def output_file() -> int:
-    """Create the file that cells print to.
-
-    It is in memory and not on the disk, which cells may fill. RLIMIT_FSIZE bounds it, too.
-    """
+    """Create the file that cells print to without a jail. In one, ``walls.mount_output`` does."""
     output = os.memfd_create("output")
     fcntl.fcntl(output, fcntl.F_SETFL, os.O_APPEND)
     return output
 
 
-def serve(sock: socket.socket, limits: dict, output: int) -> None:
+def serve(sock: socket.socket, limits: dict, output: int, images: str) -> None:
     """Answer messages until the host closes the connection.
 
-    A message holds ``code``, the ``earlier`` cells, ``seconds``, and the new images (``suffixes`` and bytes). The
-    earlier cells restore the variables of an earlier interpreter. They run silently, each with the images that it saw.
-    The code has ``seconds``, and the earlier cells together have as much.
+    A message holds one cell: its ``code``, the names of ``images`` that are new, whether it is ``silent``, and the
+    ``seed`` of the notebook, which counts at the first cell.
     """
     null = os.open("/dev/null", os.O_RDWR)
     os.dup2(null, 0)
-    for name in ("numpy.random", "sympy.core.random"):  # Python reseeds random itself at a fork.
-        if name in sys.modules:
-            sys.modules[name].seed(int.from_bytes(os.urandom(4), "little"))
     sys.argv[:], sys.orig_argv[:] = [""], [""]  # These belong to the zygote and would confuse a cell's argparse.
     sys.path[:] = [os.getcwd(), *(path for path in sys.path if path != os.path.dirname(os.path.abspath(__file__)))]
-    runner = CellRunner(limits, output)
+    signal.signal(STOP, signal.SIG_IGN)
+    libraryhooks.make_folders()
+    runner = CellRunner(limits, output, images)
     wire.send(sock, {"ready": True})
+    seeded = False
     while True:
         try:
-            request, blobs = wire.receive(sock, max_header=1 << 30, max_blobs=1 << 40)
+            request, _ = wire.receive(sock, max_header=1 << 30, max_blobs=0)
         except wire.WireError:
             return
-        started = time.monotonic()
-        images = list(zip(request["suffixes"], blobs, strict=True))
-        disk_full = replay_failed = False
-        for cell in request["earlier"]:
-            seen = max(0, cell["images"] - runner.num_images())
-            disk_full = disk_full or not runner.add_images(images[:seen])
-            images = images[seen:]
-            left = started + request["seconds"] - time.monotonic()
-            # A cell that did not finish the first time will not finish now, and later cells need time, too.
-            left = left / 2 if cell["timed_out"] else left
-            timed_out = left <= 0 or runner.run(cell["code"], left, silent=True)[0]["timed_out"]
-            replay_failed = timed_out and not cell["timed_out"]
-            if replay_failed:
-                break
-        disk_full = disk_full or not runner.add_images(images)
-        result, pixels = runner.run(request["code"], request["seconds"])
-        result |= {"replay_failed": replay_failed, "disk_full": disk_full}
+        if not seeded:
+            randomness.start(request["seed"])
+            seeded = True
+        runner.add_images(request["images"])
+        result, pixels = runner.run(request["code"], request["silent"])
         wire.send(sock, result, pixels)

@@ -17,6 +17,7 @@ from PIL import Image
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2", ".j2k", ".ico", ".tga")
 SUFFIXES += (".ppm", ".pgm", ".pbm", ".pnm")
 MAX_FILES, MAX_DEPTH = 8192, 16  # Bounds of the search on the disk.
+MAX_WRITTEN = 32  # Files of one cell whose pictures are remembered.
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
@@ -53,16 +54,25 @@ class _Cell:
 
     def __init__(self, limits: dict, silent: bool, folders: dict[str, int], known: dict | None = None):
         self._limits, self._silent, self._folders = limits, silent, folders
-        self.found: list[tuple[list, bytes]] = []  # Label, width, height; RGB bytes.
+        # Label, width, height; RGB bytes; a hash of the picture, which for a file is that of what was saved.
+        self.found: list[tuple[list, bytes, int]] = []
+        self._written: dict[str, tuple[tuple, int]] = {}  # path -> state of the file, hash of the picture
         self.skipped = 0
         self.saved: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()  # figure -> paths it was saved to
         self.has_shown = False  # True if a figure was shown.
         files = {} if silent else _image_files(folders)
         self.files = (known or {}) if files is None else files
 
-    def take(self, label: str, make, unlike: int = 0) -> None:
-        """Add the image that ``make`` returns, or count it. Skip it if it equals one of the first ``unlike`` ones."""
-        if self._silent:
+    def take(self, label: str, make, unlike: int = 0, picture: int | None = None) -> None:
+        """Add the image that ``make`` returns, or count it. Skip it if it equals one of the first ``unlike`` ones.
+
+        Args:
+            label: says where the image comes from.
+            make: returns it.
+            unlike: number of images found earlier that it may equal.
+            picture: a hash of the image, if it was saved with losses.
+        """
+        if self._silent or (picture is not None and self._has(picture, unlike)):
             return
         if len(self.found) >= self._limits["images"]:
             self.skipped += 1
@@ -72,12 +82,26 @@ class _Cell:
             data = image.tobytes()
             if not data or len(data) != 3 * image.width * image.height:
                 raise ValueError("the image is empty")
-            if not any(data == other for _, other in self.found[:unlike]):
-                self.found.append(([label + note, image.width, image.height], data))
+            if not self._has(hash(data), unlike):
+                key = hash(data) if picture is None else picture
+                self.found.append(([label + note, image.width, image.height], data, key))
         except Exception as error:
             self.skipped += 1
             with contextlib.suppress(Exception):  # The cell may have replaced print.
                 print(f"{label}: {type(error).__name__}: {str(error)[:200]}")
+
+    def _has(self, picture: int, first: int) -> bool:
+        return any(picture == other for _, _, other in self.found[:first])
+
+    def written(self, file, make) -> None:
+        """Remember which picture a file shows, because the file's own pixels may differ from it (JPEG)."""
+        if self._silent or len(self._written) >= MAX_WRITTEN:
+            return
+        with contextlib.suppress(Exception):  # Whatever is wrong with the image, saving it has worked.
+            path = os.path.realpath(os.fsdecode(getattr(file, "name", file)))
+            if path.lower().endswith(SUFFIXES):
+                state = _identity(os.lstat(path))[1]
+                self._written[path] = (state, hash(self._fitted(make())[0].tobytes()))
 
     def _fitted(self, image: Image.Image) -> tuple[Image.Image, str]:
         """Convert an image to RGB of at most ``limits["image_pixels"]``."""
@@ -129,8 +153,11 @@ class _Cell:
             return
         files = _image_files(self._folders) or {}
         new = [entry for key, entry in files.items() if self.files.get(key, (None,))[0] != entry[0]]
-        for _, path in sorted(new):
-            self.take(f"file {os.path.basename(path)[:60]}", lambda path=path: Image.open(path))
+        shown = len(self.found)
+        for state, path in sorted(new):
+            written, picture = self._written.get(path, (None, None))
+            label = f"file {os.path.basename(path)[:60]}"
+            self.take(label, lambda path=path: Image.open(path), shown, picture if written == state else None)
 
     def value(self, value, done: list) -> None:
         """Take the value of the last line: one or several images or figures.
@@ -143,7 +170,7 @@ class _Cell:
                 if not any(item is figure for figure in done):
                     self.figure(item, before)
             else:
-                self.take("value", lambda item=item: item, before)
+                self.take("value", lambda item=item: _opened(item), before)
 
 
 _cell = _Cell({"images": 0}, True, {})
@@ -212,24 +239,48 @@ def collect(value) -> tuple[list, list[bytes], int]:
     if is_picture(value):
         cell.value(value, figures)
     found = cell.found[: cell._limits["images"]]  # Threads of the cell may have raced.
-    return [meta for meta, _ in found], [data for _, data in found], cell.skipped
+    return [meta for meta, _, _ in found], [data for _, data, _ in found], cell.skipped
+
+
+class Shown:
+    """Define an object that a notebook shows as an image."""
+
+    def picture(self) -> Image.Image:
+        """Return the image."""
+        raise NotImplementedError
+
+
+def _opened(value) -> Image.Image:
+    return value.picture() if isinstance(value, Shown) else value
 
 
 def display(*values, **kwargs) -> None:
-    """Implement ``display`` of a notebook: show images and print everything else."""
+    """Implement ``display`` of a notebook: show images, figures and arrays of pixels, and print everything else."""
     for value in values:
+        if _is_pixels(value):
+            value = Image.fromarray(value)
         if not is_picture(value):
             print(repr(value))
             continue
         for item in value if type(value) in (list, tuple) else [value]:
-            item.show()
+            if _is_figure(item):
+                item.show()
+            else:
+                _cell.take("image shown", lambda item=item: _opened(item))
 
 
 def is_picture(value) -> bool:
     """Return True if the value of a cell's last line is shown as one or several images and not as text."""
     if type(value) in (list, tuple) and value:
-        return all(isinstance(item, Image.Image) or _is_figure(item) for item in value)
-    return isinstance(value, Image.Image) or _is_figure(value)
+        return all(isinstance(item, (Image.Image, Shown)) or _is_figure(item) for item in value)
+    return isinstance(value, (Image.Image, Shown)) or _is_figure(value)
+
+
+def _is_pixels(value) -> bool:
+    """Return True for an array of bytes that has the shape of an image and is not a small table of numbers."""
+    if type(value).__name__ != "ndarray" or value.dtype != "uint8" or value.ndim not in (2, 3):
+        return False
+    return min(value.shape[:2]) >= 16 and (value.ndim == 2 or value.shape[2] in (3, 4))
 
 
 def is_drawing(value, depth: int = 3) -> bool:

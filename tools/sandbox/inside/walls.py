@@ -17,7 +17,9 @@ import stat
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x02000000, 0x04000000, 0x08000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 NAMESPACES = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP
-MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 1, 2, 4, 8, 1 << 14, 1 << 18
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND = 1, 2, 4, 8, 32, 1 << 12
+MS_REC, MS_PRIVATE = 1 << 14, 1 << 18
+MNT_DETACH = 2
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = (
     1,
     4,
@@ -31,6 +33,8 @@ CAPABILITY_VERSION_3 = 0x20080522
 INSIDE_ID = 1000  # uid and gid of the code in its own user namespace.
 MIB = 1 << 20
 DISK_FILES = 2048  # Of each disk, including its root directory.
+IMAGES = "/images"
+OUTPUT_BYTES = MIB  # At least. C code prints as much before its output is lost.
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -86,6 +90,36 @@ def mount_disks(disk_mb: int) -> None:
     with open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
     _mount("/proc", flags | MS_RDONLY, "size=4k,nr_inodes=1,mode=555")
+
+
+def mount_images() -> tuple[str, int]:
+    """Mount a file system for the conversation's images, which this process can only read.
+
+    Returns:
+        Its path, and an open directory through which the host writes. It must be closed here once the host has it.
+    """
+    flags = MS_NOSUID | MS_NODEV | MS_NOEXEC
+    _mount(IMAGES, flags, "size=0,nr_inodes=0,mode=700")
+    folder = os.open(IMAGES, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    # A second mount covers the first, and only that one is read-only.
+    _checked("images", _libc.mount(IMAGES.encode(), IMAGES.encode(), None, MS_BIND, None))
+    flags |= MS_REMOUNT | MS_BIND | MS_RDONLY
+    _checked("images read-only", _libc.mount(None, IMAGES.encode(), None, flags, None))
+    return IMAGES, folder
+
+
+def mount_output(size: int) -> int:
+    """Return an open file in memory for what cells print. It grows to ``size`` bytes, or a little more.
+
+    It has a file system of its own that nothing else can reach, so that a full disk does not keep code from printing.
+    A file of ``memfd_create`` could grow as far as any file, and no limit would count it.
+    """
+    _mount("/dev/shm", MS_NOSUID | MS_NODEV, f"size={max(size, OUTPUT_BYTES)},nr_inodes=2,mode=700")
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+    output = os.open("/dev/shm/memfd:output", flags, 0o600)  # The kernel would name a file of memfd_create like this.
+    os.unlink("/dev/shm/memfd:output")
+    _checked("output", _libc.umount2(b"/dev/shm", MNT_DETACH))
+    return output
 
 
 def leave_open_files(keep: set[int]) -> None:
@@ -158,6 +192,15 @@ def drop_capabilities() -> None:
             break  # The kernel knows no further capability.
     header = _CapHeader(CAPABILITY_VERSION_3, 0)
     _checked("capabilities", _libc.capset(ctypes.byref(header), (ctypes.c_uint32 * 6)()))
+
+
+def forbid_dumps() -> None:
+    """Let the kernel write no core dump of this process.
+
+    Where the host hands core dumps to a program, that program would run as root, and no limit would prevent it. The
+    filter refuses to undo this.
+    """
+    prctl("no core dumps", PR_SET_DUMPABLE, 0)
 
 
 class _FilterProgram(ctypes.Structure):

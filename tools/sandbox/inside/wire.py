@@ -15,9 +15,19 @@ import time
 
 _LENGTHS = struct.Struct("!QQ")
 
+# An order to the zygote: what to do, and a number. A socket for the answer comes along with it.
+ORDER = struct.Struct("!cQ")
+FORK = b"f"  # Fork an interpreter. The number has no meaning.
+WAS_KILLED = b"k"  # Answer with one byte whether the process with this number was killed from outside.
+FOLDER = b"i"  # The first byte from an interpreter. The open directory for its images comes along with it.
+
 
 class WireError(RuntimeError):
     """Raised if the other side is gone or violates the format."""
+
+
+class ConnectionLost(WireError):
+    """Raised if the other side is gone."""
 
 
 def send(sock: socket.socket, header: dict, blobs: list[bytes] = (), deadline: float | None = None) -> None:
@@ -25,7 +35,7 @@ def send(sock: socket.socket, header: dict, blobs: list[bytes] = (), deadline: f
 
     Raises:
         TimeoutError: the message is not sent by ``deadline`` (seconds of ``time.monotonic``).
-        WireError: the other side is gone.
+        ConnectionLost: the other side is gone.
     """
     data = json.dumps({**header, "blobs": [len(blob) for blob in blobs]}).encode()
     try:
@@ -35,7 +45,7 @@ def send(sock: socket.socket, header: dict, blobs: list[bytes] = (), deadline: f
     except TimeoutError:
         raise
     except OSError as error:
-        raise WireError(f"connection lost: {error}") from error
+        raise ConnectionLost(f"connection lost: {error}") from error
 
 
 def receive(
@@ -50,7 +60,8 @@ def receive(
 
     Raises:
         TimeoutError: the message is not there by ``deadline``.
-        WireError: the other side is gone, sent too much, or sent no valid message.
+        ConnectionLost: the other side is gone.
+        WireError: the other side sent too much, or no valid message.
     """
     header_length, blob_length = _LENGTHS.unpack(_read(sock, _LENGTHS.size, deadline))
     if header_length > max_header or blob_length > max_blobs:
@@ -88,8 +99,8 @@ def _read(sock: socket.socket, length: int, deadline: float | None) -> bytes:
         except TimeoutError:
             raise
         except OSError as error:
-            raise WireError(f"connection lost: {error}") from error
+            raise ConnectionLost(f"connection lost: {error}") from error
         if count == 0:
-            raise WireError("connection closed")
+            raise ConnectionLost("connection closed")
         done += count
     return bytes(buffer)
