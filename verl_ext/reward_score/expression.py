@@ -84,6 +84,8 @@ def _as_python(text: str) -> tuple[str, list[Fraction]]:
         if kind == "number":
             if ends_value or len(token) > 100:
                 raise NoValue("a number that does not begin a term, or is too long")
+            if source and token[0] == "0" and token[1:2].isdigit():
+                raise NoValue("555-0199 is a telephone number")
             source.append(f"n{len(numbers)}")
             numbers.append(Fraction(token))
         else:

@@ -40,7 +40,8 @@ _COMMANDS = frozenset(
         "phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega"
     ).split()
 )
-_MISREAD = re.compile(r"\d\s*_|[':;?&\"]|=.*=")  # the parser drops the base of a number, and primes
+# The parser drops the base of a number, and primes. A zero in front makes a code (555-0199), no term.
+_MISREAD = re.compile(r"\d\s*_|[':;?&\"]|=.*=|(?<![\d.,])0\d")
 _CODE = re.compile(r"[A-Z0-9\s]*[A-Z][A-Z0-9\s]*")
 _ASSIGNED = re.compile(
     r"\s*(?:[a-zA-Z]{1,3}(?:_\{?\w{1,5}\}?)?'?(?:\([a-zA-Z0-9]\))?|\\[a-zA-Z]+(?:\s*[A-Z0-9]{1,3})?|m?\s*\\angle\s*[A-Z0-9]{1,3}"

@@ -25,6 +25,7 @@ _DIFFERENCE = re.compile(r"(?<!\w)\w-\w+|\w+-\w(?!\w)|\d-\w+|\w+-\d")
 _SYMBOL = re.compile(r"[%$\u20ac\u00a3\u00a5&@\u00b0]")
 _DIGIT_GROUP = re.compile(r"\d+(?:[-/:]\d+)+")
 _DASHED = re.compile(r"\d[\d\s-]*")
+_NEXT_SENTENCE = re.compile(r"[.;!?][\s\\]+\w")
 _YES_OR_NO = re.compile(r"(yes|no)\s*[,.;:!-]\s*(.+)", re.IGNORECASE | re.DOTALL)
 # What follows "yes" or "no" must be a sentence about something, which gives no other answer.
 _STATEMENT = re.compile(
@@ -112,7 +113,7 @@ def _number(row: ScoredRow, found: Extracted, truth: str, budget: latex.Budget) 
 def _leading_number(text: str) -> Quantity | None:
     """Read "12.5 (rounded up)" as 12.5, unless further numbers or an "or" follow."""
     token, _, rest = clean(text).partition(" ")
-    if any(c.isdigit() for c in rest) or {"or", "not", "and", "to"} & set(rest.casefold().split()):
+    if is_range(token) or any(c.isdigit() for c in rest) or {"or", "not", "and", "to"} & set(rest.casefold().split()):
         return None
     if rest and rest[0] not in "([,;:" and read_unit(" " + rest.split()[0]) is None:
         return None  # "12 squared"
@@ -127,7 +128,8 @@ def _math(row: ScoredRow, found: Extracted, truth: str, budget: latex.Budget) ->
     if several_letters_correct(found.text, truth) or _yes_or_no(found.text) == clean(truth).casefold():
         return True
     if len(clean(truth)) == 1 and truth_letter(truth) is not None:
-        return _choice(row, found, truth, budget)  # "Option C" for a free answer that is a letter
+        # "Option C" for a free answer that is a letter, but not "It is C. It is even."
+        return not _NEXT_SENTENCE.search(clean(found.text)) and _choice(row, found, truth, budget)
     if read_number(truth) is None:
         if not re.search(r"\d", truth) and not _FORMULA.search(clean(truth)):
             return found.how == "last_line" and _contains(found.text, truth)

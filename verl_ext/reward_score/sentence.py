@@ -63,6 +63,8 @@ def readings(sentence: str) -> list[str]:
     sentence = sentence[:_CHARS]
     for word in (" is ", " are ", "=", ":"):
         before, said, rest = sentence.rpartition(word)
+        if word == ":" and before[-1:].isdigit() and rest[:1].isdigit():
+            break  # 1:2 does not say 2
         if said and rest.strip():
             rest = rest.strip() if word == "=" else commitment(rest.strip())
             if rest.count("$") % 2:

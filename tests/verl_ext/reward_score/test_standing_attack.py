@@ -34,7 +34,7 @@ RANDOMS = st.randoms(use_true_random=False)
 SEARCH = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
-@settings(SEARCH, max_examples=200)
+@settings(SEARCH, max_examples=100)
 @given(KINDS, RANDOMS, st.sampled_from(DEPTHS))
 def test_no_formula_is_right_for_two_truths(row, rng, depth):
     assert not attack(row, response(rng, depth=depth)[:2000])
@@ -61,7 +61,9 @@ def test_no_text_is_an_exception(row, pieces, more):
 
 @pytest.mark.parametrize("row", ["mathvision free", "dynamath text", "hr_mmsearch"])
 def test_the_truths_are_different_answers(row):
-    assert not [pair for pair in combinations(POOLS[row], 2) if not differ(*pair) or alike(row, *pair)]
+    pairs = list(combinations(POOLS[row], 2))
+    assert all(differ(*pair) for pair in pairs)
+    assert not [pair for pair in Random(row).sample(pairs, 300) if alike(row, *pair)]
     assert all(is_right(row, truth, rf"\boxed{{{truth}}}") for truth in POOLS[row])
 
 
@@ -136,8 +138,8 @@ def test_equal_seeds_try_the_same_strings():
         ("one", "1", {}, True),
         ("4", "5", {}, False),
         ("Klee", "Paul Klee", {"aliases": ["Klee"]}, True),
-        ("A\nB", "B", {}, True),  # the last line is the answer
-        ("A\nB", "A", {}, False),
+        ("A\nC\nB", "B", {}, True),  # the last line is the answer
+        ("A\nC\nB", "C", {}, False),
     ],
 )
 def test_what_a_constant_equals(constant, truth, scoring, same):
