@@ -97,12 +97,11 @@ def activation_bytes(
     # A layer keeps its two normalised inputs, query, key, value and their rotated forms, attention's output, the MLP's
     # three intermediate results, and the residual stream.
     inside = 8 * model.hidden + 2 * model.head_dim * (2 * model.heads + 2 * model.kv_heads) + 4 * model.intermediate
-    if checkpointing:
-        layers = tokens * width * (model.layers * model.hidden + 2 * inside)
-    else:
-        layers = tokens * width * model.layers * inside
     logits = 0 if fused_logits else 3 * tokens * model.vocabulary * FP32
-    return layers + logits
+    if checkpointing:
+        # The logits are gone when the first layer is computed anew.
+        return tokens * width * model.layers * model.hidden + max(logits, tokens * width * 2 * inside)
+    return tokens * width * model.layers * inside + logits
 
 
 @dataclass(frozen=True)
