@@ -9,8 +9,11 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
+from run_scripts.lab.dumps import DRAWS, read_questions, step_figures
 from run_scripts.lab.suites import ARMS, SUITES
 from run_scripts.summary import Metrics
 
@@ -27,20 +30,30 @@ FIGURES = {
 }
 
 
+# what a run's summary keeps of each step
+KEYS = (
+    *FIGURES.values(),
+    "axpo/no_tool_accuracy", "axpo/no_tool_all_wrong_rate", "axpo/recovery_rate", "axpo/selected_prefixes",
+    "axpo/triggered_questions", "axpo/resampled_tokens", "axpo/continuation_tokens_ratio", "axpo/infra_failures",
+    "axpo/original/response_length/mean", "response_length/mean", "timing_s/gen", "timing_s/axpo/barrier_wait",
+    "timing_s/step", "actor/grad_norm", "actor/kl_loss", "training/rollout_probs_diff_max",
+    "lab/triggered", "lab/offered", "lab/recovered", "lab/extra_tokens", "lab/distinct_calls",
+    *(f"lab/found{n}" for n in DRAWS),
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Curve:
     """Hold one run.
 
     Attributes:
-        steps: metrics by step, from 1, without a gap.
-        tokens: response tokens sampled up to and including each step; what tools return is counted, too.
-        seconds: wall time up to and including each step, start-up left out.
+        steps: metrics by step, from 1, without a gap; those of ``KEYS`` that the run has.
+        rollouts: rollouts of a question.
         validation: (accuracy before, accuracy after) training; None where it is missing.
     """
 
     steps: Sequence[Mapping[str, float]]
-    tokens: Sequence[float]
-    seconds: Sequence[float]
+    rollouts: int
     validation: tuple[float | None, float | None]
 
     @classmethod
@@ -50,31 +63,53 @@ class Curve:
         if metrics is None or not metrics.steps:
             return None
         last = max(metrics.steps)
-        rows = [metrics.steps[step] for step in range(1, last + 1) if step in metrics.steps]
+        rows = []
+        for step in range(1, last + 1):
+            found = dict(metrics.steps.get(step, {}))
+            if found and (dump := folder / "rollouts" / f"{step}.jsonl").exists():
+                found |= step_figures(read_questions(dump))
+            rows.append({key: float(f"{found[key]:.5g}") for key in KEYS if key in found})
+        return cls([row for row in rows if row], rollouts, (metrics.validation.get(0), metrics.validation.get(last)))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the run as columns, None where a step lacks a metric."""
+        keys = [key for key in KEYS if any(key in row for row in self.steps)]
+        columns = {key: [row.get(key) for row in self.steps] for key in keys}
+        return {"rollouts": self.rollouts, "validation": self.validation, "steps": columns}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Curve:
+        """Read what ``to_json`` returned."""
+        columns = found["steps"]
+        rows = [
+            {key: value for key, value in zip(columns, values, strict=True) if value is not None}
+            for values in zip(*columns.values(), strict=True)
+        ]
+        return cls(rows, found["rollouts"], tuple(found["validation"]))
+
+    def total(self, key: str) -> float:
+        """Return the sum of a metric over the steps."""
+        return sum(row.get(key, 0.0) for row in self.steps)
+
+    @property
+    def tokens(self) -> list[float]:
+        """Return response tokens sampled up to and including each step; what tools return is counted, too."""
 
         def spent(row: Mapping[str, float]) -> float:
             ordinary = row.get("axpo/original/response_length/mean", row["response_length/mean"])
-            return ordinary * QUESTIONS * rollouts + row.get("axpo/resampled_tokens", 0.0)
+            return ordinary * QUESTIONS * self.rollouts + row.get("axpo/resampled_tokens", 0.0)
 
-        return cls(
-            steps=rows,
-            tokens=_running(map(spent, rows)),
-            seconds=_running(row["timing_s/step"] for row in rows),
-            validation=(metrics.validation.get(0), metrics.validation.get(last)),
-        )
+        return list(accumulate(map(spent, self.steps)))
+
+    @property
+    def seconds(self) -> list[float]:
+        """Return wall time up to and including each step, start-up left out."""
+        return list(accumulate(row["timing_s/step"] for row in self.steps))
 
     def window(self, key: str, first: int) -> float:
         """Return the mean of a metric over ``WINDOW`` steps from ``first`` (from 0); NaN if none has it."""
         values = [row[key] for row in self.steps[first : first + WINDOW] if key in row]
         return statistics.fmean(values) if values else math.nan
-
-
-def _running(values) -> list[float]:
-    total, found = 0.0, []
-    for value in values:
-        total += value
-        found.append(total)
-    return found
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
@@ -92,16 +127,8 @@ def read_suite(suite: str, root: Path) -> dict[str, dict[int, Curve]]:
     """Return arm -> seed -> run, for what has been run."""
     found: dict[str, dict[int, Curve]] = {}
     for arm in SUITES[suite].arms:
-        n = next(
-            (
-                int(text.split("=")[1])
-                for text in ARMS[arm].overrides
-                if text.startswith("actor_rollout_ref.rollout.n=")
-            ),
-            8,
-        )
         for folder in sorted((root / "runs" / arm).glob("seed*")):
-            if (curve := Curve.read(folder, n)) is not None:
+            if (curve := Curve.read(folder, ARMS[arm].rollouts)) is not None:
                 found.setdefault(arm, {})[int(folder.name.removeprefix("seed"))] = curve
     return found
 
@@ -110,11 +137,12 @@ def table(runs: Mapping[str, Mapping[int, Curve]]) -> str:
     """Return a Markdown table: a row for each arm and window, mean +- 95 % interval over seeds."""
     lines = ["| arm | seeds | steps | " + " | ".join(FIGURES) + " |", "|---" * (3 + len(FIGURES)) + "|"]
     for arm, seeds in runs.items():
-        length = min(len(curve.steps) for curve in seeds.values())
-        for first in range(0, length - WINDOW + 1, WINDOW):
-            cells = [_cell([curve.window(key, first) for curve in seeds.values()]) for key in FIGURES.values()]
+        longest = max(len(curve.steps) for curve in seeds.values())
+        for first in range(0, longest - WINDOW + 1, WINDOW):
+            there = [curve for curve in seeds.values() if len(curve.steps) >= first + WINDOW]
+            cells = [cell([curve.window(key, first) for curve in there]) for key in FIGURES.values()]
             title = ARMS[arm].title if first == 0 else ""
-            lines.append(f"| {title} | {len(seeds)} | {first + 1}-{first + WINDOW} | " + " | ".join(cells) + " |")
+            lines.append(f"| {title} | {len(there)} | {first + 1}-{first + WINDOW} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -132,7 +160,7 @@ def summary(runs: Mapping[str, Mapping[int, Curve]]) -> str:
         pace = statistics.median(
             row["timing_s/step"] for curve in seeds.values() for row in curve.steps[2:] or curve.steps
         )
-        cells = [_cell(before), _cell(after), _cell(gains)]
+        cells = [cell(before), cell(after), cell(gains)]
         lines.append(f"| {ARMS[arm].title} | {len(seeds)} | {' | '.join(cells)} | {tokens:,.0f} | {pace:.1f} |")
     return "\n".join(lines)
 
@@ -154,12 +182,13 @@ def differences(runs: Mapping[str, Mapping[int, Curve]]) -> str:
                 first = min(len(one.steps), len(other.steps)) - WINDOW
                 if first >= 0:
                     gaps.append(one.window(key, first) - other.window(key, first))
-            cells.append(_cell(gaps, sign=True))
+            cells.append(cell(gaps, sign=True))
         lines.append(f"| {ARMS[arm].title} | {len(both)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def _cell(values: Sequence[float], sign: bool = False) -> str:
+def cell(values: Sequence[float], sign: bool = False) -> str:
+    """Format mean and interval of a table's cell; "-" without values."""
     mean, half = interval(values)
     if math.isnan(mean):
         return "-"
@@ -217,16 +246,13 @@ def _smooth(values: Sequence[float]) -> list[float]:
 
 def write_csv(runs: Mapping[str, Mapping[int, Curve]], path: Path) -> None:
     """Write a line for every step of every run, so that the report can be checked without the runs."""
-    keys = [*FIGURES.values(), "axpo/recovery_rate", "axpo/selected_prefixes", "axpo/triggered_questions"]
-    keys += ["axpo/resampled_tokens", "axpo/original/response_length/mean", "timing_s/gen", "timing_s/step"]
-    keys += ["actor/grad_norm", "actor/kl_loss", "training/rollout_probs_diff_max", "axpo/infra_failures"]
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["arm", "seed", "step", *keys])
+        writer.writerow(["arm", "seed", "step", *KEYS])
         for arm, seeds in runs.items():
             for seed, curve in seeds.items():
                 for step, row in enumerate(curve.steps, 1):
-                    values = (f"{row[key]:.5g}" if key in row else "" for key in keys)
+                    values = (f"{row[key]:.5g}" if key in row else "" for key in KEYS)
                     writer.writerow([arm, seed, step, *values])
 
 
