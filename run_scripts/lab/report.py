@@ -226,11 +226,11 @@ def plot(runs: Mapping[str, Mapping[int, Curve]], path: Path) -> None:
             axes.set_ylim(0, 1)
             if axes is row[0]:
                 axes.set_ylabel(name, fontsize=9)
-            if row is grid[-1]:
+            if key == list(FIGURES.values())[-1]:
                 axes.set_xlabel(label)
     grid[0][0].legend(fontsize=8, title="arm (seeds)", title_fontsize=8)
     figure.tight_layout()
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=75)
     pyplot.close(figure)
 
 
