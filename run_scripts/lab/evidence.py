@@ -139,5 +139,6 @@ def write_page(root: Path) -> Path:
     runs = read_kept()
     for name in re.findall(r"!\[[^]]*\]\(evidence/(\w+)\.png\)", PAGE.read_text()):
         plot(_suite(runs, name), KEPT / f"{name}.png")
+    plot({arm: runs[arm] for arm in ("grpo-g50", "axpo-g50")}, KEPT / "short.png", short=True)
     PAGE.write_text(render(PAGE.read_text(), runs))
     return PAGE

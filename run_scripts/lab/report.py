@@ -196,38 +196,40 @@ def cell(values: Sequence[float], sign: bool = False) -> str:
     return text if math.isnan(half) else f"{text} ± {half:.2f}"
 
 
-def plot(runs: Mapping[str, Mapping[int, Curve]], path: Path) -> None:
-    """Draw every figure against steps, response tokens and wall time; means over seeds, single seeds thin."""
+def plot(runs: Mapping[str, Mapping[int, Curve]], path: Path, *, short: bool = False) -> None:
+    """Draw every figure against steps, response tokens and wall time; means over seeds, single seeds thin.
+
+    Args:
+        short: draw tool use and all-wrong questions against steps only, side by side.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    axes_of: Mapping[str, Callable[[Curve], Sequence[float]]] = {
+    scales: Mapping[str, Callable[[Curve], Sequence[float]]] = {
         "step": lambda curve: range(1, len(curve.steps) + 1),
         "thousand response tokens": lambda curve: [value / 1000 for value in curve.tokens],
         "minutes": lambda curve: [value / 60 for value in curve.seconds],
     }
-    figure, grid = pyplot.subplots(
-        len(FIGURES), len(axes_of), figsize=(13, 2.7 * len(FIGURES)), sharey="row", squeeze=False
-    )
-    for row, (name, key) in zip(grid, FIGURES.items(), strict=True):
-        for axes, (label, scale) in zip(row, axes_of.items(), strict=True):
-            for number, (arm, seeds) in enumerate(runs.items()):
-                curves = list(seeds.values())
-                length = min(len(curve.steps) for curve in curves)
-                smooth = [_smooth([step.get(key, math.nan) for step in curve.steps]) for curve in curves]
-                for curve, line in zip(curves, smooth, strict=True):
-                    axes.plot(scale(curve), line, color=f"C{number}", alpha=0.2, linewidth=0.8)
-                middle = [_mean([line[i] for line in smooth]) for i in range(length)]
-                across = [_mean([scale(curve)[i] for curve in curves]) for i in range(length)]
-                axes.plot(across, middle, color=f"C{number}", linewidth=2, label=f"{ARMS[arm].title} ({len(curves)})")
-            axes.grid(alpha=0.3)
-            axes.set_ylim(0, 1)
-            if axes is row[0]:
-                axes.set_ylabel(name, fontsize=9)
-            if key == list(FIGURES.values())[-1]:
-                axes.set_xlabel(label)
+    names = ["tool use", "questions whose calls are all wrong"] if short else list(FIGURES)
+    panels = [(name, label) for name in names for label in (["step"] if short else scales)]
+    shape = (1, 2) if short else (len(names), len(scales))
+    figure, grid = pyplot.subplots(*shape, figsize=(9, 3) if short else (13, 2.7 * len(names)), squeeze=False)
+    for axes, (name, label) in zip(grid.flat, panels, strict=True):
+        for number, (arm, seeds) in enumerate(runs.items()):
+            curves = list(seeds.values())
+            length = min(len(curve.steps) for curve in curves)
+            smooth = [_smooth([step.get(FIGURES[name], math.nan) for step in curve.steps]) for curve in curves]
+            for curve, line in zip(curves, smooth, strict=True):
+                axes.plot(scales[label](curve), line, color=f"C{number}", alpha=0.2, linewidth=0.8)
+            middle = [_mean([line[i] for line in smooth]) for i in range(length)]
+            across = [_mean([scales[label](curve)[i] for curve in curves]) for i in range(length)]
+            axes.plot(across, middle, color=f"C{number}", linewidth=2, label=f"{ARMS[arm].title} ({len(curves)})")
+        axes.grid(alpha=0.3)
+        axes.set_ylim(0, 1)
+        axes.set_xlabel(label, fontsize=9)
+        axes.set_ylabel(name, fontsize=9)
     grid[0][0].legend(fontsize=8, title="arm (seeds)", title_fontsize=8)
     figure.tight_layout()
     figure.savefig(path, dpi=75)
