@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 import math
 import statistics
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -229,7 +230,7 @@ def plot(runs: Mapping[str, Mapping[int, Curve]], path: Path, *, short: bool = F
         axes.grid(alpha=0.3)
         axes.set_ylim(0, 1)
         axes.set_xlabel(label, fontsize=9)
-        axes.set_ylabel(name, fontsize=9)
+        axes.set_ylabel(textwrap.fill(name, 24), fontsize=9)
     grid[0][0].legend(fontsize=8, title="arm (seeds)", title_fontsize=8)
     figure.tight_layout()
     figure.savefig(path, dpi=75)
