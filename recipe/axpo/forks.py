@@ -157,10 +157,10 @@ def read_response(
                 reason = NoForkReason.LITERAL_TAG
             elif last:
                 reason = NoForkReason.LAST_TURN
-        if span is not None and reason is None:
-            spans.append(span)
-        else:
+        if reason is not None:
             reasons.append(reason)
+        elif span is not None:
+            spans.append(span)
 
     acted = closed or executed_calls > 0
     if spans:

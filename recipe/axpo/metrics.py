@@ -84,8 +84,11 @@ def thinking_acting_gap(report: StepReport) -> dict[str, float]:
         members = [r for group in subgroups for r in group]
         metrics[f"axpo/{name}_accuracy"] = _share(sum(correct(r.reward) for r in members), len(members))
 
-    options = {"trigger": report.trigger, "correct_threshold": report.correct_threshold}
-    triggered = {q: wrong for q, group in valid.items() if (wrong := wrong_rollouts(group, **options))}
+    wrong = {
+        q: wrong_rollouts(group, trigger=report.trigger, correct_threshold=report.correct_threshold)
+        for q, group in valid.items()
+    }
+    triggered = {q: rollouts for q, rollouts in wrong.items() if rollouts}
     continuations = [reward for outcome in report.outcomes for reward in outcome]
     settled = [[reward for reward in outcome if reward is not None] for outcome in report.outcomes]
     settled = [outcome for outcome in settled if outcome]
@@ -109,8 +112,8 @@ def thinking_acting_gap(report: StepReport) -> dict[str, float]:
     chosen = {(c.question, c.session) for c in report.selected}
     others = [
         span.confidence
-        for q, wrong in triggered.items()
-        for r in wrong
+        for q, rollouts in triggered.items()
+        for r in rollouts
         if (q, r.session) not in chosen
         for span in r.spans
     ]
