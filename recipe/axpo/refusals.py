@@ -174,10 +174,7 @@ BRANCHING_RULES = (
         "it takes the engine's log-probs for the old policy's, which is not implemented for branch rows",
     ),
     Rule("critic.enable", (None, False), "AXPO has no value function"),
-    *(
-        Rule(f"distillation.{name}", (False,), "distillation must be disabled, it is not implemented for branch rows")
-        for name in ("enabled", "enable")
-    ),
+    Rule("distillation.enabled", (False,), "distillation must be disabled, it is not implemented for branch rows"),
     Rule(f"{ROLLOUT}.multi_turn.max_parallel_calls", (1,), "a fork is one call of a turn"),
     Rule(f"{ROLLOUT}.enable_rollout_routing_replay", (False,), "it is not implemented for branch rows"),
     *(
