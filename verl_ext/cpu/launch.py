@@ -121,7 +121,7 @@ def launch(
         command: program and arguments.
         log: file for standard output and error.
         env: variables on top of ``cpu_environment()``.
-        ray: append Hydra overrides that give the run a Ray session of its own, unless ``RAY_ADDRESS`` names one to join.
+        ray: append Hydra overrides that give the run a Ray session of its own, unless ``RAY_ADDRESS`` names a session.
 
     Yields:
         The run; wait for its process or watch it. Leaving the block ends it if it still runs.
