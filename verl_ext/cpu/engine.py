@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a CPU run registers with verl: the FSDP engine and SGLang's adapter (``actor_rollout_ref.model.external_lib``)."""
+"""What ``actor_rollout_ref.model.external_lib`` loads on device "cpu": the FSDP engine, and the adapter of SGLang."""
 
 from __future__ import annotations
 
