@@ -194,7 +194,10 @@ def version_problems(settings: Settings) -> Iterator[str]:
         try:
             importlib.metadata.version(distribution)
         except importlib.metadata.PackageNotFoundError:
-            yield f"{name} is not installed: pip install {distribution} (requirements.txt has the versions)"
+            how = f"pip install {distribution} (requirements.txt has the versions)"
+            if settings.on_cpu and name == "sglang":
+                how = "bash run_scripts/install_sglang_cpu.sh"
+            yield f"{name} is not installed: {how}"
 
 
 def machine_problems(settings: Settings, config: DictConfig) -> Iterator[str]:
