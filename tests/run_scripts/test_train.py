@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The scripts ``qwen3vl_*.sh``: what they start, and what ``--check`` finds."""
 
+import importlib.metadata
 import itertools
 import shlex
 import subprocess
@@ -148,6 +149,13 @@ def start(model_dirs, embedded_data, tmp_path, monkeypatch):
 def test_check_finds_nothing_wrong_with_the_scripts(size, backend, engine, start, capsys):
     for stage in ("grpo", "axpo"):
         assert not found(capsys, stage, size=size, BACKEND=backend, ENGINE=engine, **start(size))
+
+
+def test_check_refuses_an_sglang_that_does_not_fit(start, capsys, monkeypatch):
+    version = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.5.15" if name == "sglang" else version(name))
+    (problem,) = found(capsys, "axpo", ENGINE="sglang", **start("8b"))
+    assert "rollout.name=sglang needs sglang <0.5.15,>=0.5.13, got 0.5.15" in problem
 
 
 @pytest.mark.parametrize("size, hardware", itertools.product(SIZES, HARDWARE))
