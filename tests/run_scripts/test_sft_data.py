@@ -24,7 +24,7 @@ def picture(width=64, height=32):
 
 
 def schema(name):
-    return {"type": "function", "function": {"name": name, "parameters": {"type": "object", "properties": {}}}}
+    return {"type": "function", "function": {"name": name, "parameters": {"type": "object", "required": ["code"]}}}
 
 
 def call(name):
@@ -71,7 +71,7 @@ def test_rows_of_data_prep(embedded_data):
 
 MISTAKES = {
     "role": (lambda row: row["messages"][2].update(role="function"), "have a role other than system, user, assistant"),
-    "content": (lambda row: row["messages"][0].update(content=None), "have a content that is no text"),
+    "content": (lambda row: row["messages"][3].update(content=None), "have a content that is no text"),
     "no messages": (lambda row: row.update(messages=[]), "hold no list of messages"),
     "nothing to learn": (
         lambda row: row.update(messages=row["messages"][:1], images=row["images"][:1]),

@@ -4,6 +4,7 @@
 
 import importlib.metadata
 import itertools
+import json
 import shlex
 import subprocess
 import sys
@@ -269,6 +270,21 @@ def test_check_prints_every_problem(start, capsys):
     wrong = ["axpo.continuations=1", f"{ROLLOUT}.max_model_len=9000", f"{ROLLOUT}.tensor_model_parallel_size=3"]
     lines = found(capsys, "axpo", wrong, **start("8b"))
     assert len(lines) == 3, lines
+
+
+def test_summary_draws_a_run(tmp_path, capsys):
+    from run_scripts.summary import main as summary
+
+    folder = tmp_path / "run" / "metrics"
+    folder.mkdir(parents=True)
+    rows = [{"training/global_step": step, "axpo/tool_use_rate": step / 10} for step in range(1, 6)]
+    lines = [json.dumps({"step": row["training/global_step"], "data": row}) for row in rows]
+    (folder / "attempt-000.jsonl").write_text("\n".join(lines))
+    summary([f"mine={tmp_path / 'run'}", "--plot", str(tmp_path / "gap.svg")])
+    assert "rollouts that call the tool" in capsys.readouterr().out
+    assert "mine" in (tmp_path / "gap.svg").read_text()
+    with pytest.raises(SystemExit):
+        summary([str(tmp_path)])
 
 
 # ---------------------------------------------------------------- checkpoints
