@@ -71,12 +71,12 @@ def generate():
         .options(max_concurrency=8)
         .remote(parts.rollout, parts.model, RolloutMode.STANDALONE, [], cuda_visible_devices="", **place)
     )
-    ray.get(server.launch_server.remote(), timeout=300)
+    ray.get(server.launch_server.remote(), timeout=600)
 
     def run(ids, images, as_verl=False):
         sampling = {"temperature": 0, "max_tokens": NEW_TOKENS, "logprobs": True, "prompt_logprobs": 0}
         method = server.as_verl if as_verl else server.generate
-        return ray.get(method.remote(ids, sampling, str(time.time()), image_data=images), timeout=60)
+        return ray.get(method.remote(ids, sampling, str(time.time()), image_data=images), timeout=120)
 
     yield run
     ray.shutdown()
