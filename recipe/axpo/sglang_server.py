@@ -56,6 +56,7 @@ class TokenExactSGLangServer(SGLangHttpServer):
         sampling_params: dict[str, Any],
         request_id: str,
         image_data: list[Any] | None = None,
+        *args: Any,
         **kwargs: Any,
     ) -> TokenOutput:
         """Generate as verl's server does, from exactly the ids given."""
@@ -65,7 +66,7 @@ class TokenExactSGLangServer(SGLangHttpServer):
         if processor is not None:
             never = {str(token): NEVER for token in get_vision_placeholder_token_ids(processor)}
             sampling_params = {**sampling_params, "logit_bias": never}
-        return await super().generate(prompt_ids, sampling_params, request_id, image_data=image_data, **kwargs)
+        return await super().generate(prompt_ids, sampling_params, request_id, image_data, *args, **kwargs)
 
 
 class TokenExactSGLangReplica(SGLangReplica):

@@ -187,7 +187,7 @@ def test_check_finds_nothing_wrong_with_the_variants(variant, start, capsys):
         (f"{ROLLOUT}.multi_turn.tool_config_path=tools/nothing.yaml", "tools/nothing.yaml"),
         (f"{ROLLOUT}.gpu_memory_utilization=0.3", "the KV cache holds"),
         (f"{ROLLOUT}.gpu_memory_utilization=0.95", "need 94 GiB of 79 during the rollout"),
-        ("actor_rollout_ref.model.use_fused_kernels=false", "the update needs about"),
+        (f"{ACTOR}.ppo_max_token_len_per_gpu=200000", "the update needs about"),
         ("data.train_batch_size=100", "data.train_batch_size"),
         (f"{ACTOR}.optim.lr=fast", f"{ACTOR}.optim.lr must be a number, got 'fast'"),
         ("trainer.save_freq=often", "trainer.save_freq must be a number, got 'often'"),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import importlib
+import importlib.util
 import inspect
 import re
 import sys
@@ -182,14 +182,37 @@ verl.workers.engine.fsdp.transformer_impl
     FSDPEngine._build_fsdp_module(self, module)
 verl.workers.engine_workers
     maybe_fix_3d_position_ids(data)
+verl.workers.rollout.base
+    _ROLLOUT_REGISTRY
 verl.workers.rollout.replica
+    RolloutReplica
+    RolloutReplicaRegistry.register(name, loader)
     TokenOutput: token_ids stop_reason
+    _load_sglang()
 verl.workers.rollout.utils
     get_vision_placeholder_token_ids(processor)
 verl.workers.rollout.vllm_rollout.utils
     vLLMColocateWorkerExtension
 verl.workers.utils.padding
     response_to_nested(tensor, response_mask)
+"""
+
+# These import SGLang.
+SGLANG_SOURCES = ("recipe/axpo/sglang_server.py", "verl_ext/cpu/sglang_rollout.py")
+if importlib.util.find_spec("sglang"):
+    VERL += """
+verl.workers.rollout.sglang_rollout.async_sglang_server
+    SGLangHttpServer.generate(self, prompt_ids, sampling_params, request_id, image_data=None, video_data=None,
+        bootstrap_host=None, bootstrap_port=None, bootstrap_room=None)
+    SGLangReplica.__init__(self, replica_rank, config, model_config, gpus_per_node=8, is_reward_model=False,
+        is_teacher_model=False, name_suffix='')
+    SGLangReplica: server_class
+verl.workers.rollout.sglang_rollout.sglang_rollout
+    ServerAdapter: config server_actor
+    ServerAdapter.update_weights(self, weights, global_steps=None, wire_format='named_tensors', **kwargs)
+    ServerAdapter._init_server_adapter(self)
+verl.workers.rollout.sglang_rollout.utils
+    get_named_tensor_buckets(iterable, bucket_bytes, fusion_groups=())
 """
 
 # Where a registry is, and the names that configuration files, presets and refusals use of it.
@@ -307,7 +330,9 @@ def attributes(cls: type) -> set[str]:
 def sources() -> Iterator[tuple[Path, ast.Module]]:
     for package in PACKAGES:
         for path in sorted((REPO_ROOT / package).rglob("*.py")):
-            yield path.relative_to(REPO_ROOT), ast.parse(path.read_text())
+            name = path.relative_to(REPO_ROOT)
+            if importlib.util.find_spec("sglang") or name.as_posix() not in SGLANG_SOURCES:
+                yield name, ast.parse(path.read_text())
 
 
 def uses_of_verl(tree: ast.Module) -> Iterator[tuple[str, str | None]]:

@@ -18,7 +18,11 @@ class CPUServerAdapter(ServerAdapter):
     """verl's adapter for replicas of one process (``rollout.tensor_model_parallel_size=1``)."""
 
     async def update_weights(
-        self, weights: Iterable[tuple[str, torch.Tensor]], global_steps: int | None = None, **kwargs: Any
+        self,
+        weights: Iterable[tuple[str, torch.Tensor]],
+        global_steps: int | None = None,
+        wire_format: str = "named_tensors",
+        **kwargs: Any,
     ) -> None:
         """Send all weights in buckets, then drop the prefixes that the old ones have filled in.
 
