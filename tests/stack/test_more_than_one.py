@@ -197,7 +197,8 @@ def ray_nodes(folder: Path) -> Iterator[tuple[str, list[Run]]]:
 def actors(node: Run) -> set[str]:
     """Return the classes of the actors that live on a node."""
     titles = [" ".join(process.cmdline()) for process in node.members()]
-    return {title.removeprefix("ray::").split(".")[0] for title in titles if title.startswith("ray::")}
+    # "ray::Class.method", padded with blanks, or "ray::name:Class.method"
+    return {title.split(":")[-1].split(".")[0].strip() for title in titles if title.startswith("ray::")}
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +212,10 @@ def two_nodes(two, tmp_path_factory):
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
         address, nodes = stack.enter_context(ray_nodes(output))
         patch.setenv("RAY_ADDRESS", address)
-        env = {name: shlex.quote(cpu_environment()[name]) for name in FORWARDED}
+        env = {name: cpu_environment()[name] for name in FORWARDED}
+        env["VERL_FILE_LOGGER_PATH"] = str(output / "metrics" / "attempt-000.jsonl")
+        env["TENSORBOARD_DIR"] = str(output / "tensorboard")
+        env = {name: shlex.quote(value) for name, value in env.items()}
         env = [f"+ray_kwargs.ray_init.runtime_env.env_vars.{name}='{value}'" for name, value in env.items()]
         done = stack.enter_context(ThreadPoolExecutor(1)).submit(run, output, 1, *TWO, *ON_TWO_NODES, *env)
         while not done.done():

@@ -90,7 +90,7 @@ def test_rollouts_without_a_tool_resume_behind_their_thinking(play, world):
     again = [
         [Turn(f"\n\n<answer>@right</answer>{END}")],
         [Turn(f"\n\n{OPEN}\n{arguments('late')}\n{CLOSE}{END}", 0.6), answer("late end", False)],
-        [Turn(f"\n\n<answer>not @right</answer>{END}")],
+        [Turn(f"\n\n<answer>never @right</answer>{END}")],
     ]
     run = play(Question("hard", sessions, {"c": again, "d": again}), quiet("other"), variant="no_tool")
     (candidate,) = run.report.selected
