@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -35,7 +36,7 @@ PICTURE = {
     "budget used": "axpo/budget_used",
     "prefixes recovered": "axpo/recovery_rate",
 }
-SMOOTH = 4  # steps on either side that a point of the picture is the mean of
+SMOOTH = 4  # steps on either side that a point of a picture is the mean of
 
 
 def new_attempt(output: Path) -> Path:
@@ -106,6 +107,13 @@ def summary_table(metrics: Metrics, total_steps: int) -> str:
     return "\n".join(lines)
 
 
+def smoothed(values: Sequence[float]) -> list[float]:
+    """Return the mean of each value and its neighbours, ``SMOOTH`` on either side; NaN values are left out."""
+    windows = (values[max(0, i - SMOOTH) : i + SMOOTH + 1] for i in range(len(values)))
+    known = ([value for value in window if not math.isnan(value)] for window in windows)
+    return [statistics.fmean(window) if window else math.nan for window in known]
+
+
 def draw(runs: Mapping[str, Metrics], path: Path) -> None:
     """Draw the metrics of the gap over the steps, a panel each and a line for each run.
 
@@ -124,8 +132,7 @@ def draw(runs: Mapping[str, Metrics], path: Path) -> None:
             for name, metrics in runs.items():
                 steps = sorted(step for step, row in metrics.steps.items() if key in row)
                 values = [metrics.steps[step][key] for step in steps]
-                smooth = [statistics.fmean(values[max(0, i - SMOOTH) : i + SMOOTH + 1]) for i in range(len(values))]
-                axes.plot(steps, smooth, label=name)
+                axes.plot(steps, smoothed(values), label=name)
             axes.set(title=title, ylim=(-0.03, 1.03))
             axes.grid(alpha=0.3)
         panels[0][0].legend()

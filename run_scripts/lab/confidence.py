@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from data_prep.embedded.scene import SceneConfig, make_scene, scene_rng
 from recipe.axpo.forks import find_tool_call_spans
-from run_scripts.tiny_model.measure import Policy
+from run_scripts.tiny_model.measure import Policy, shown_image
 
 BATCH = 64
 
@@ -31,20 +30,9 @@ def sample_calls(model: Path, scenes: int, seed: int) -> list[tuple[float, float
     found = []
     for first in range(0, scenes, BATCH):
         played = [make_scene("colour", SceneConfig(), scene_rng(seed, "val", first + i)) for i in range(BATCH)]
-        images = [[Image.fromarray(s.image).resize((s.config.low_size,) * 2)] for s in played]
-        prompts = [policy.prompt(scene) for scene in played]
-        inputs = policy.processor(text=prompts, images=images, return_tensors="pt", padding=True)
-        made = policy.model.generate(
-            **inputs,
-            max_new_tokens=96,
-            do_sample=True,
-            temperature=1.0,
-            top_k=0,
-            top_p=1.0,
-            output_logits=True,
-            return_dict_in_generate=True,
-        )
-        ids = made.sequences[:, inputs["input_ids"].shape[1] :]
+        prompts, images = [policy.prompt(scene) for scene in played], [[shown_image(scene)] for scene in played]
+        made, length = policy.generate(prompts, images, output_logits=True)
+        ids = made.sequences[:, length:]
         log_probs = torch.log_softmax(torch.stack(made.logits, 1).float(), -1)  # (batch, tokens, vocabulary)
         entropy = -(log_probs.exp() * log_probs).nan_to_num(0.0).sum(-1)
         chosen = log_probs.gather(-1, ids[..., None])[..., 0]

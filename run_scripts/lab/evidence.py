@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from run_scripts.lab.dumps import DRAWS
-from run_scripts.lab.report import Curve, cell, differences, plot, summary, table
+from run_scripts.lab.report import Curve, cell, differences, plot, read_arm, summary, table
 from run_scripts.lab.suites import ARMS, SUITES
 from verl_ext.cpu.env import REPO_ROOT
 
@@ -29,10 +29,8 @@ def collect(root: Path, kept: Path = KEPT) -> None:
     for arm in ARMS:
         path = kept / f"{arm}.json"
         seeds = json.loads(path.read_text()) if path.exists() else {}
-        for folder in sorted((root / "runs" / arm).glob("seed*")):
-            curve = Curve.read(folder, ARMS[arm].rollouts)
-            if curve is not None and curve.validation[1] is not None:
-                seeds[folder.name.removeprefix("seed")] = curve.to_json()
+        runs = read_arm(arm, root).items()
+        seeds |= {str(seed): curve.to_json() for seed, curve in runs if curve.validation[1] is not None}
         if seeds:
             kept.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(seeds, separators=(",", ":"), sort_keys=True) + "\n")
@@ -79,7 +77,8 @@ def cost_table(runs: Runs) -> str:
             if curve.total("lab/extra_tokens")
         ]
         seconds = statistics.median(row["timing_s/step"] for curve in curves for row in curve.steps[2:])
-        waits = [row["timing_s/axpo/barrier_wait"] for curve in curves for row in curve.steps[2:] if arm[0] == "a"]
+        branched = [row for curve in curves for row in curve.steps[2:] if "axpo/resampled_tokens" in row]
+        waits = [row["timing_s/axpo/barrier_wait"] for row in branched]
         lines.append(
             f"| {ARMS[arm].title} | {len(seeds)} | {statistics.fmean(c.tokens[-1] for c in curves):,.0f} "
             f"| {extra / len(curves):,.0f} | {recovered:.0f} of {offered:.0f} | {cell(rates)} | {seconds:.1f} "

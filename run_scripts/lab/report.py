@@ -16,7 +16,7 @@ from typing import Any
 
 from run_scripts.lab.dumps import DRAWS, read_questions, step_figures
 from run_scripts.lab.suites import ARMS, SUITES
-from run_scripts.summary import Metrics
+from run_scripts.summary import Metrics, smoothed
 
 WINDOW = 10  # steps that a figure is the mean of
 QUESTIONS = 8  # of a step, in config/hardware/cpu.yaml
@@ -124,13 +124,19 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     return statistics.fmean(known), _T95.get(len(known) - 1, 1.96) * spread
 
 
+def read_arm(arm: str, root: Path) -> dict[int, Curve]:
+    """Return seed -> run of an arm, for what has been run."""
+    folders = sorted((root / "runs" / arm).glob("seed*"))
+    runs = {int(folder.name.removeprefix("seed")): Curve.read(folder, ARMS[arm].rollouts) for folder in folders}
+    return {seed: curve for seed, curve in runs.items() if curve is not None}
+
+
 def read_suite(suite: str, root: Path) -> dict[str, dict[int, Curve]]:
     """Return arm -> seed -> run, for what has been run."""
     found: dict[str, dict[int, Curve]] = {}
     for arm in SUITES[suite].arms:
-        for folder in sorted((root / "runs" / arm).glob("seed*")):
-            if (curve := Curve.read(folder, ARMS[arm].rollouts)) is not None:
-                found.setdefault(arm, {})[int(folder.name.removeprefix("seed"))] = curve
+        if runs := read_arm(arm, root):
+            found[arm] = runs
     return found
 
 
@@ -221,7 +227,7 @@ def plot(runs: Mapping[str, Mapping[int, Curve]], path: Path, *, short: bool = F
         for number, (arm, seeds) in enumerate(runs.items()):
             curves = list(seeds.values())
             length = min(len(curve.steps) for curve in curves)
-            smooth = [_smooth([step.get(FIGURES[name], math.nan) for step in curve.steps]) for curve in curves]
+            smooth = [smoothed([step.get(FIGURES[name], math.nan) for step in curve.steps]) for curve in curves]
             for curve, line in zip(curves, smooth, strict=True):
                 axes.plot(scales[label](curve), line, color=f"C{number}", alpha=0.2, linewidth=0.8)
             middle = [_mean([line[i] for line in smooth]) for i in range(length)]
@@ -240,11 +246,6 @@ def plot(runs: Mapping[str, Mapping[int, Curve]], path: Path, *, short: bool = F
 def _mean(values: Sequence[float]) -> float:
     known = [value for value in values if not math.isnan(value)]
     return statistics.fmean(known) if known else math.nan
-
-
-def _smooth(values: Sequence[float]) -> list[float]:
-    """Return the mean of each value and its four neighbours on either side."""
-    return [_mean(values[max(0, i - 4) : i + 5]) for i in range(len(values))]
 
 
 def write_csv(runs: Mapping[str, Mapping[int, Curve]], path: Path) -> None:

@@ -11,6 +11,7 @@ import argparse
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -42,14 +43,29 @@ class Policy:
         )
 
     @torch.no_grad()
+    def generate(self, prompts: list[str], images: list[list[Image.Image]], max_new_tokens: int = 96, **options: Any):
+        """Continue each prompt by sampling.
+
+        Args:
+            options: further options of ``transformers``' ``generate``.
+
+        Returns:
+            Its output, whose ``sequences`` begin with the prompts, and the length of the padded prompts in tokens.
+        """
+        inputs = self.processor(text=prompts, images=images, return_tensors="pt", padding=True)
+        sampling = {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "return_dict_in_generate": True}
+        made = self.model.generate(**inputs, max_new_tokens=max_new_tokens, **sampling, **options)
+        return made, inputs["input_ids"].shape[1]
+
     def sample(self, prompts: list[str], images: list[list[Image.Image]], max_new_tokens: int = 96) -> list[str]:
         """Continue each prompt until its end-of-turn token, which is cut off."""
-        inputs = self.processor(text=prompts, images=images, return_tensors="pt", padding=True)
-        length = inputs["input_ids"].shape[1]
-        ids = self.model.generate(
-            **inputs, max_new_tokens=max_new_tokens, do_sample=True, temperature=1.0, top_k=0, top_p=1.0
-        )
-        return [self.processor.tokenizer.decode(row[length:]).split("<|im_end|>")[0] for row in ids]
+        made, length = self.generate(prompts, images, max_new_tokens)
+        return [self.processor.tokenizer.decode(row[length:]).split("<|im_end|>")[0] for row in made.sequences]
+
+
+def shown_image(scene: Scene) -> Image.Image:
+    """Return a scene's image as the model sees it."""
+    return Image.fromarray(scene.image).resize((scene.config.low_size,) * 2)
 
 
 def called_cell(text: str, scene: Scene) -> tuple[int, int] | None:
@@ -82,7 +98,7 @@ def measure(model: str | Path, scenes: int = 128, *, kind: str = "colour", seed:
     torch.manual_seed(seed)
     policy = Policy(model)
     played = [make_scene(kind, SceneConfig(), scene_rng(seed, "val", i)) for i in range(scenes)]
-    shown = [Image.fromarray(s.image).resize((s.config.low_size,) * 2) for s in played]
+    shown = [shown_image(s) for s in played]
     prompts = [policy.prompt(s) for s in played]
     turns = policy.sample(prompts, [[image] for image in shown])
 
