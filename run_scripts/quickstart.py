@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from run_scripts.settings import in_every_process
 from run_scripts.summary import Metrics, new_attempt, summary_table
 from verl_ext.cpu.env import REPO_ROOT
 from verl_ext.cpu.launch import Run, launch
@@ -135,7 +136,7 @@ def main(argv: list[str] | None = None) -> int:
     print(f"{args.estimator.upper()}, {args.steps} steps, seed {args.seed}; the log goes to {log}", flush=True)
     started = time.monotonic()
     try:
-        with launch(command(args, data), log, env=env) as run:
+        with launch([*command(args, data), *in_every_process(env)], log, env=env) as run:
             code, peak = follow(run, metrics, args)
     except KeyboardInterrupt:
         print("\ninterrupted; the same command resumes from the last checkpoint", file=sys.stderr)

@@ -136,6 +136,14 @@ def sft_overrides(settings: Settings) -> list[str]:
     ]
 
 
+def in_every_process(variables: Mapping[str, str]) -> list[str]:
+    """Return Hydra overrides that set environment variables in all of a run's Ray processes.
+
+    Those of a cluster that runs already have the environment in which ``ray start`` was called, and not the run's.
+    """
+    return [f"+ray_kwargs.ray_init.runtime_env.env_vars.{name}='{value}'" for name, value in variables.items()]
+
+
 def prepare(settings: Settings) -> None:
     """Check that the model and the data are there; on a CPU, write the embedded task's data once.
 

@@ -36,6 +36,7 @@ from run_scripts.settings import (
     STAGES,
     SettingError,
     Settings,
+    in_every_process,
     prepare,
     rl_overrides,
     sft_overrides,
@@ -71,7 +72,10 @@ def run(settings: Settings, overrides: list[str]) -> int:
     attempt = new_attempt(settings.output)
     environ = {**os.environ, **(cpu_environment() if settings.on_cpu else {})}
     environ["PYTHONPATH"] = os.pathsep.join([str(REPO_ROOT), *filter(None, [environ.get("PYTHONPATH")])])
-    environ |= {"TENSORBOARD_DIR": str(settings.output / "tensorboard"), "VERL_FILE_LOGGER_PATH": str(attempt)}
+    loggers = {"TENSORBOARD_DIR": str(settings.output / "tensorboard"), "VERL_FILE_LOGGER_PATH": str(attempt)}
+    environ |= loggers
+    if settings.stage != "sft":
+        line += in_every_process(loggers)
     print(shlex.join(line), flush=True)
     process, metrics = subprocess.Popen(line, env=environ, cwd=REPO_ROOT), Metrics(settings.output / "metrics")
     # A scheduler asks this process to end; the trainer must end with it.

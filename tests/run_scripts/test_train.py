@@ -114,6 +114,13 @@ def test_sizes_and_backends_reach_verl():
     assert config.actor_rollout_ref.ref.log_prob_max_token_len_per_gpu == 24576
 
 
+def test_variables_reach_every_process():
+    overrides = train.in_every_process({"PYTHONPATH": "/a:/b c", "VERL_FILE_LOGGER_PATH": "/out/x=1.jsonl"})
+    config = compose_rl([*train.rl_overrides(settings(MODEL="/m")), *overrides])
+    variables = config.ray_kwargs.ray_init.runtime_env.env_vars
+    assert variables == {"PYTHONPATH": "/a:/b c", "VERL_FILE_LOGGER_PATH": "/out/x=1.jsonl"}
+
+
 def test_a_batch_has_two_optimizer_steps_so_that_the_clip_acts():
     for hardware in HARDWARE:
         config = compose_rl(train.rl_overrides(settings(MODEL="/m", HARDWARE=hardware)))

@@ -15,8 +15,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import secrets
-import shlex
 import shutil
 import socket
 import sys
@@ -34,6 +34,7 @@ from transformers import AutoTokenizer
 from verl.workers.rollout.router import GlobalRequestLoadBalancer
 
 from run_scripts.quickstart import CHECKPOINT, main
+from run_scripts.settings import in_every_process
 from run_scripts.summary import Metrics
 from tests.stack.dumps import by_question, check_advantages, check_masks, read_dump
 from tools.image_zoom_in import ImageZoomInTool
@@ -198,7 +199,7 @@ def actors(node: Run) -> set[str]:
     """Return the classes of the actors that live on a node."""
     titles = [" ".join(process.cmdline()) for process in node.members()]
     # "ray::Class.method", padded with blanks, or "ray::name:Class.method"
-    return {title.split(":")[-1].split(".")[0].strip() for title in titles if title.startswith("ray::")}
+    return {found[1] for title in titles if (found := re.match(r"ray::(?:[\w#]+:)?(\w+)", title))}
 
 
 @pytest.fixture(scope="module")
@@ -212,11 +213,7 @@ def two_nodes(two, tmp_path_factory):
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
         address, nodes = stack.enter_context(ray_nodes(output))
         patch.setenv("RAY_ADDRESS", address)
-        env = {name: cpu_environment()[name] for name in FORWARDED}
-        env["VERL_FILE_LOGGER_PATH"] = str(output / "metrics" / "attempt-000.jsonl")
-        env["TENSORBOARD_DIR"] = str(output / "tensorboard")
-        env = {name: shlex.quote(value) for name, value in env.items()}
-        env = [f"+ray_kwargs.ray_init.runtime_env.env_vars.{name}='{value}'" for name, value in env.items()]
+        env = in_every_process({name: cpu_environment()[name] for name in FORWARDED})
         done = stack.enter_context(ThreadPoolExecutor(1)).submit(run, output, 1, *TWO, *ON_TWO_NODES, *env)
         while not done.done():
             time.sleep(1)
