@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from recipe.axpo.advantage import Role
 from recipe.axpo.forks import NoForkReason, Reading, ToolCallSpan
 from recipe.axpo.selection import Candidate
-from recipe.axpo.trajectory import EngineCall, Trajectory, TurnSnapshot
+from recipe.axpo.trajectory import EngineCall, Fork, Trajectory, TurnSnapshot
 from recipe.axpo.tree import BranchColumn, QuestionTree, check_images, recovery_reward
 
 N, K = 4, 2
@@ -300,6 +300,14 @@ def test_nothing_is_kept_of_a_session_that_cannot_be_forked():
     assert [s.output is not None for s in tree._sessions.values()] == [True, False]
     tree.branch([])
     assert all(s.output is None and s.trajectory is None for s in tree._sessions.values())
+
+
+def test_calls_of_the_prefix_count_for_a_continuation():
+    """One that was written in thoughts can be found nowhere else."""
+    tree = tree_of(lambda output, calls: Reading(calls > 0, (), NoForkReason.IN_THINKING), tool_bonus=0.5)
+    span, before = ToolCallSpan(2, 3, 5, 3, 0.5), TurnSnapshot(3, (), None, assistant_turns=1, user_turns=1)
+    fork = Fork(0, span, "id", before, (7, 8), (1, 2, 3), (1, 1, 0), (-0.5,) * 3)
+    assert tree.add(2, output(2, G, prefix=fork.response_ids), Trajectory(), fork).bonus == 0.5
 
 
 @pytest.mark.parametrize(
