@@ -22,6 +22,7 @@ import numpy as np
 from run_scripts.lab.tabular import (
     ANSWER,
     ARMS,
+    CALL,
     LUCK,
     PREFIX,
     QUESTIONS,
@@ -62,7 +63,7 @@ STUDIES = {
     "pilot": Study(
         "q=0.3 p_tool=0.2 p_guess=0.6,0.75,0.85",
         tuple(ARMS),
-        ("windows", "early_acting", "accuracy", "tokens"),
+        ("windows", "early_acting", "accuracy", "tokens", "recovery"),
     ),
     "rates": Study(
         "q=0.3 p_tool=0.2 p_guess=0.6,0.75,0.85",
@@ -92,7 +93,9 @@ def parse_grid(text: str) -> list[Cell]:
     axes = dict(word.split("=", 1) if "=" in word else (word, "") for word in text.split())
     names = ("q", "p_tool", "p_guess")
     if set(axes) != set(names):
-        raise ValueError(f"--grid needs q=, p_tool= and p_guess=, or one of {', '.join([*STUDIES, 'all'])}; got {text!r}")
+        raise ValueError(
+            f"--grid needs q=, p_tool= and p_guess=, or one of {', '.join([*STUDIES, 'all'])}; got {text!r}"
+        )
     values = {}
     for name in names:
         try:
@@ -144,9 +147,7 @@ def run_cell(cell: Cell, arm: Arm, seeds: int, steps: int, rate: float) -> dict[
         "rate": rate,
         "steps": steps,
         "seeds": seeds,
-        "windows": [
-            _short(acting[first - 1 : last].mean(0)) if last <= steps else None for first, last in WINDOWS
-        ],
+        "windows": [_short(acting[first - 1 : last].mean(0)) if last <= steps else None for first, last in WINDOWS],
         **{name: _short(values) for name, values in figures.items()},
         "tokens": (spent[-1] // 1000).tolist(),
         "recovery": round(float(recovered.sum() / selected.sum()), 4) if selected.sum() else None,
@@ -287,6 +288,30 @@ def pilot_table(results: Results) -> str:
             )
     head = ["p_guess", "arm", f"acting, steps {spans[0]}", f"step {EARLY}", *spans[1:], "accuracy at the end", "tokens"]
     return _table(head, rows)
+
+
+def earlier_table(results: Results, earlier: Sequence[Record]) -> str:
+    """Return figures of an earlier program for the same model beside those of the pilot, with the spread of a seed."""
+    rows = []
+    for figure in earlier:
+        run = results.get(Cell(0.3, 0.2, figure["p_guess"]), figure["arm"])
+        name = figure["figure"]
+        spans = [f"{first}-{last}" for first, last in WINDOWS]
+        values = run["windows"][spans.index(name)] if name in spans else run["early_acting" if "50" in name else name]
+        digits = 3 if name == "accuracy" else 2
+        spread = np.std(values, ddof=1)
+        what = (
+            "accuracy at the end"
+            if name == "accuracy"
+            else f"acting, steps {name}"
+            if name in spans
+            else f"acting, {name}"
+        )
+        rows.append(
+            [f"{figure['p_guess']:g}", ARMS[figure["arm"]].title, what, f"{figure['value']:.{digits}f}"]
+            + [f"{np.mean(values):.{digits}f}", f"{spread:.{digits}f}"]
+        )
+    return _table(["p_guess", "arm", "figure", "earlier", "here", "SD of a seed"], rows)
 
 
 def rates_table(results: Results) -> str:
@@ -466,72 +491,81 @@ def write_summary(path: Path, content: Mapping[str, Any]) -> None:
 
 # ----------------------------------------------------------- Proposition 1
 
-SAMPLES = (1, 2, 4, 8)
+SAMPLES = 4  # n: continuations of a prefix, or fresh rollouts
 LOOKS = (1, 10, 25, 50)  # steps
+TRIALS = 50  # of n samples, for each question
+FEWEST = 20  # questions; a step at which fewer trigger is left out
 
 
-def count_recoveries(cell: Cell, arm: Arm, seeds: int, looks: Sequence[int] = LOOKS) -> list[dict[str, Any]]:
+def count_recoveries(
+    cell: Cell, arm: Arm, seeds: int, looks: Sequence[int] = LOOKS, trials: int = TRIALS
+) -> list[dict[str, Any]]:
     """Count how often n samples of a triggered question hold a correct tool-using one, resampled and rolled out afresh.
 
-    Every question that triggers at one of the steps is sampled ``max(SAMPLES)`` times from a prefix and afresh, with
-    random numbers of its own, so that training is as without it. A record holds, for each n, the shares counted and
-    those of Proposition 1, by seed; seeds without a triggered question are left out.
+    Every question that triggers at one of the steps is sampled from a prefix and afresh, with random numbers of their
+    own, so that training is as without it.
+
+    Returns:
+        a record for each step at which at least ``FEWEST`` questions of all seeds trigger. Shares are means over the
+        questions of a seed, one for each seed that has any: counted, and by the formula of Proposition 1. ``equal``
+        rolls out afresh for at least the tokens of ``SAMPLES`` continuations.
     """
     policy, random = Policy(cell, seeds), np.random.default_rng(1)
     found = []
-    for number, step in enumerate(train(cell, arm, range(1, seeds + 1), policy=policy), 1):
-        if number in looks:
-            place, cluster = step.triggered
-            q, call = (values[place, cluster] for values in policy.probabilities())
-            accuracy = call_accuracy(call[:, 0])  # p(t_src): the prefix says nothing about the call
+    for number, step in enumerate(
+        itertools.islice(train(cell, arm, range(1, seeds + 1), policy=policy), max(looks)), 1
+    ):
+        place, cluster = step.triggered
+        if number not in looks or len(place) < FEWEST:
+            continue
+        q, right = (values[place, cluster] for values in policy.probabilities())
+        right = right[:, 0]
+        success = call_accuracy(right)  # p(t_src): a prefix of this policy says nothing about the call
+        afford = np.ceil(SAMPLES * CALL / (PREFIX + q * CALL + (1 - q) * ANSWER)).astype(int)
+        most = max(SAMPLES, afford.max())
 
-            def correct(shape: tuple[int, int], right: np.ndarray = call[:, :1]) -> np.ndarray:
-                return random.random(shape) < np.where(random.random(shape) < right, 1.0, LUCK)
+        def correct(size: int, acting: np.ndarray | float, right: np.ndarray = right) -> np.ndarray:
+            acts, calls, scores = random.random((3, len(right), trials, size))
+            acting = np.broadcast_to(acting, right.shape)[:, None, None]
+            return (acts < acting) & (scores < np.where(calls < right[:, None, None], 1.0, LUCK))
 
-            shape = (len(place), max(SAMPLES))
-            resampled = correct(shape)
-            afresh = (random.random(shape) < q[:, None]) & correct(shape)
-            columns: dict[str, list[list[float]]] = {}
-            for n in SAMPLES:
-                values = {
-                    "resampled": resampled[:, :n].any(1),
-                    "resampled_formula": 1 - (1 - accuracy) ** n,
-                    "afresh": afresh[:, :n].any(1),
-                    "afresh_formula": 1 - (1 - q * accuracy) ** n,
-                }
-                for name, value in values.items():
-                    means = [value[place == seed].mean() for seed in range(seeds) if (place == seed).any()]
-                    columns.setdefault(name, []).append(_short(np.array(means)))
-            found.append(
-                {
-                    **asdict(cell),
-                    "arm": arm.name,
-                    "step": number,
-                    "questions": len(place),
-                    "q_now": round(float(q.mean()), 3),
-                    "p_now": round(float(accuracy.mean()), 3),
-                    **columns,
-                }
-            )
-        if number >= max(looks):
-            return found
+        afresh = correct(most, q)
+        shares = {
+            "resampled": correct(SAMPLES, 1.0).any(-1).mean(-1),
+            "resampled_formula": 1 - (1 - success) ** SAMPLES,
+            "afresh": afresh[..., :SAMPLES].any(-1).mean(-1),
+            "afresh_formula": 1 - (1 - q * success) ** SAMPLES,
+            "equal": (afresh & (np.arange(most) < afford[:, None, None])).any(-1).mean(-1),
+            "equal_formula": 1 - (1 - q * success) ** afford,
+            "q": q,
+            "success": success,
+        }
+        present = np.unique(place)
+        found.append(
+            {
+                **asdict(cell),
+                "arm": arm.name,
+                "step": number,
+                "questions": len(place),
+                "shares": {
+                    name: _short(np.array([value[place == seed].mean() for seed in present]))
+                    for name, value in shares.items()
+                },
+            }
+        )
     return found
 
 
 def proposition_table(runs: Iterable[Record]) -> str:
-    """Return both sides of Proposition 1, counted and by its formula, for 1 and 4 samples."""
+    """Return both sides of Proposition 1 for ``SAMPLES`` samples, counted and by its formula."""
     head = ["p_guess", "arm", "step", "questions", "q", "p(t_src)"]
-    shown = (1, 4)
-    for n in shown:
-        head += [f"resampled, n = {n}", "formula", f"afresh, n = {n}", "formula"]
+    head += ["resampled", "formula", "afresh", "formula", "afresh, same tokens", "formula"]
     rows = []
     for run in runs:
         row = [f"{run['p_guess']:g}", ARMS[run["arm"]].title, str(run["step"]), str(run["questions"])]
-        row += [f"{run['q_now']:.2f}", f"{run['p_now']:.2f}"]
-        for n in shown:
-            for side in ("resampled", "afresh"):
-                place = SAMPLES.index(n)
-                row += [_cell(run[side][place]), f"{np.mean(run[side + '_formula'][place]):.2f}"]
+        row += [f"{np.mean(run['shares'][name]):.2f}" for name in ("q", "success")]
+        for side in ("resampled", "afresh", "equal"):
+            row += [_cell(run["shares"][side]), f"{np.mean(run['shares'][side + '_formula']):.2f}"]
         rows.append(row)
     return _table(head, rows)
 

@@ -21,11 +21,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
 import torch
+
 from recipe.axpo.advantage import compute_axpo_advantage
 from recipe.axpo.config import AXPOConfig
 from recipe.axpo.forks import NoForkReason, Reading, ToolCallSpan
@@ -303,7 +304,9 @@ def train(
                 for rank, candidate in enumerate(
                     select_prefixes(
                         {
-                            int(question): _settled(act[run, question], reward[run, question], confidence[run, question])
+                            int(question): _settled(
+                                act[run, question], reward[run, question], confidence[run, question]
+                            )
                             for question in np.flatnonzero(triggered[run])
                         },
                         budget=budget,
@@ -377,7 +380,7 @@ def _triggered(counts: np.ndarray) -> np.ndarray:
     return np.array(is_triggered(rollouts))
 
 
-@lru_cache(maxsize=None)  # the arms of a map meet the same outcomes in every cell
+@cache  # the arms of a map meet the same outcomes in every cell
 def _flat_credit(outcome: tuple[int, ...], method: AXPOConfig) -> np.ndarray:
     recovered = [correct for correct, count in enumerate(outcome[4:]) for _ in range(count)]
     found = credit(outcome[:4], recovered, method)
