@@ -57,7 +57,6 @@ class Study:
     rates: tuple[float, ...] = (RATE,)
 
 
-_MAIN = ("grpo", "grpo-n16", "axpo")
 _GUESSES = "p_guess=0.4,0.6,0.75,0.85,0.95"
 STUDIES = {
     "pilot": Study(
@@ -74,11 +73,11 @@ STUDIES = {
     "border": Study(
         f"q=0.3 p_tool=0.05,0.1,0.2 {_GUESSES}",
         tuple(name for name in ARMS if name != "grpo-n10"),
-        ("early", "accuracy"),
+        ("early", "equal", "accuracy"),
     ),
     "map": Study(
         f"q=0.1,0.3,0.6 p_tool=0,0.02,0.05,0.1,0.2,0.4 {_GUESSES}",
-        _MAIN,
+        ("grpo", "axpo"),
         ("early", "equal", "accuracy"),
     ),
 }
@@ -346,24 +345,18 @@ def border_table(results: Results, key: str) -> str:
     return _table(["p_tool", "arm", *(f"p_guess {value:g}" for value in axes[1])], rows)
 
 
-def gain_table(results: Results, key: str, reference: str = "grpo") -> str:
-    """Return AXPO's accuracy minus the reference's over the grid, paired by seed."""
+def gain_table(results: Results, key: str) -> str:
+    """Return AXPO's accuracy minus GRPO's over the grid, paired by seed."""
     guesses = sorted({cell.p_guess for cell in results.cells})
     rows = []
     for q, p_tool in sorted({(cell.q, cell.p_tool) for cell in results.cells}):
-        gains = [results.gain(Cell(q, p_tool, p_guess), key, "axpo", reference) for p_guess in guesses]
+        gains = [results.gain(Cell(q, p_tool, p_guess), key) for p_guess in guesses]
         rows.append([f"{q:g}", f"{p_tool:g}", *(_cell(gain, sign=True) for gain in gains)])
     return _table(["q", "p_tool", *(f"p_guess {value:g}" for value in guesses)], rows)
 
 
-# What AXPO is compared by: (figure, reference arm) and how a table calls it.
-VIEWS = {
-    ("accuracy", "grpo"): "at the end",
-    ("early", "grpo"): f"at step {EARLY}",
-    ("equal", "grpo"): "at equal tokens",
-    ("accuracy", "grpo-n16"): "at the end, against rollouts x2",
-    ("equal", "grpo-n16"): "at equal tokens, against rollouts x2",
-}
+# figure that AXPO and GRPO are compared by -> what a table calls it
+VIEWS = {"accuracy": "at the end", "early": f"at step {EARLY}", "equal": "at equal tokens"}
 
 
 def verdict(gains: Sequence[float]) -> str:
@@ -378,11 +371,11 @@ def count_table(results: Results) -> str:
     """Count the cells in which AXPO helps, hurts or does neither; those without a right call apart."""
     words = ("helps", "neither", "hurts")
     rows = []
-    for (key, reference), title in VIEWS.items():
+    for key, title in VIEWS.items():
         row = [title]
         for possible in (True, False):
             cells = [cell for cell in results.cells if (cell.p_tool > 0) is possible]
-            found = [verdict(results.gain(cell, key, "axpo", reference)) for cell in cells]
+            found = [verdict(results.gain(cell, key)) for cell in cells]
             row += [str(found.count(word)) for word in words]
         rows.append(row)
     return _table(["accuracy", *words, *(f"no right call: {word}" for word in words)], rows)
@@ -395,26 +388,21 @@ def tables(name: str, results: Results) -> dict[str, str]:
     if name == "rates":
         return {"rates": rates_table(results)}
     if name == "border":
-        return {"border, end": border_table(results, "accuracy"), "border, early": border_table(results, "early")}
+        return {title: border_table(results, key) for key, title in VIEWS.items()}
     if not {"grpo", "axpo"} <= set(results.study.arms):
         return {}
-    if "grpo-n16" not in results.study.arms:
-        return {VIEWS[key, "grpo"]: gain_table(results, key) for key in ("accuracy", "early", "equal")}
-    return {
-        "counts": count_table(results),
-        **{title: gain_table(results, key, reference) for (key, reference), title in VIEWS.items()},
-    }
+    return {"counts": count_table(results), **{title: gain_table(results, key) for key, title in VIEWS.items()}}
 
 
 def plot_map(results: Results, path: Path) -> None:
     """Draw AXPO's gain over GRPO: at the end, early, at equal tokens, for each q."""
     pyplot = _pyplot()
     axes = [sorted({getattr(cell, name) for cell in results.cells}) for name in ("q", "p_tool", "p_guess")]
-    views = [(key, title) for (key, reference), title in VIEWS.items() if reference == "grpo"]
+    size = len(VIEWS), len(axes[0])
     figure, grid = pyplot.subplots(
-        len(views), len(axes[0]), figsize=(3.2 * len(axes[0]) + 1, 2.6 * len(views)), squeeze=False
+        *size, figsize=(3.2 * size[1] + 1, 2.6 * size[0]), squeeze=False, layout="constrained"
     )
-    for row, (key, title) in zip(grid, views, strict=True):
+    for row, (key, title) in zip(grid, VIEWS.items(), strict=True):
         for place, q in zip(row, axes[0], strict=True):
             gains = np.array(
                 [[results.gain(Cell(q, p_tool, guess), key).mean() for guess in axes[2]] for p_tool in axes[1]]
@@ -428,7 +416,6 @@ def plot_map(results: Results, path: Path) -> None:
             if row is grid[-1]:
                 place.set_xlabel("p_guess", fontsize=8)
         row[0].set_ylabel("p_tool", fontsize=8)
-    figure.tight_layout()
     figure.colorbar(image, ax=grid, label="accuracy, AXPO minus GRPO", shrink=0.6)
     figure.savefig(path, dpi=90)
     pyplot.close(figure)
