@@ -38,6 +38,7 @@ EARLY = 50  # step of the figures called early
 WINDOWS = ((1, 20), (150, 170), (280, 300))  # steps that the acting rate is averaged over
 RESULTS = Path(__file__).parent / "results" / "map"
 Record = Mapping[str, Any]
+_AXES = ("q", "p_tool", "p_guess", "luck")
 
 
 @dataclass(frozen=True)
@@ -73,30 +74,35 @@ STUDIES = {
     "border": Study(
         f"q=0.3 p_tool=0.05,0.1,0.2 {_GUESSES}",
         tuple(name for name in ARMS if name != "grpo-n10"),
-        ("early", "equal", "accuracy"),
+        ("equal", "accuracy"),
     ),
     "map": Study(
         f"q=0.1,0.3,0.6 p_tool=0,0.02,0.05,0.1,0.2,0.4 {_GUESSES}",
         ("grpo", "axpo"),
         ("early", "equal", "accuracy"),
     ),
+    "luck": Study(
+        "q=0.3 p_tool=0,0.05 p_guess=0.4,0.6,0.75 luck=0.05,0.1,0.2,0.3,0.4,0.5",
+        ("grpo", "axpo"),
+        ("acting", "accuracy"),
+    ),
 }
 
 
 def parse_grid(text: str) -> list[Cell]:
-    """Read cells from a text such as ``"q=0.1,0.3 p_tool=0.2 p_guess=0.6,0.75"``.
+    """Read cells from a text such as ``"q=0.1,0.3 p_tool=0.2 p_guess=0.6,0.75"``; ``luck=`` may be added.
 
     Raises:
         ValueError: a name that is missing or unknown, or a value out of its range.
     """
-    axes = dict(word.split("=", 1) if "=" in word else (word, "") for word in text.split())
-    names = ("q", "p_tool", "p_guess")
-    if set(axes) != set(names):
+    axes = {"luck": str(LUCK)}
+    axes |= dict(word.split("=", 1) if "=" in word else (word, "") for word in text.split())
+    if set(axes) != set(_AXES):
         raise ValueError(
             f"--grid needs q=, p_tool= and p_guess=, or one of {', '.join([*STUDIES, 'all'])}; got {text!r}"
         )
     values = {}
-    for name in names:
+    for name in _AXES:
         try:
             values[name] = [float(word) for word in axes[name].split(",")]
         except ValueError:
@@ -159,7 +165,7 @@ def _short(values: np.ndarray) -> list[float]:
 
 
 def _key(record: Record) -> tuple:
-    return tuple(record[name] for name in ("q", "p_tool", "p_guess", "arm", "rate", "steps", "seeds"))
+    return tuple(record[name] for name in ("q", "p_tool", "p_guess", "luck", "arm", "rate", "steps", "seeds"))
 
 
 def read_runs(root: Path) -> dict[tuple, Record]:
@@ -234,7 +240,8 @@ def bootstrap(values: Sequence[float], resamples: int = 2000) -> tuple[float, fl
 
 
 def _cell(values: Sequence[float], digits: int = 2, sign: bool = False) -> str:
-    mean, low, high = (f"{value:{'+' if sign else ''}.{digits}f}" for value in bootstrap(values))
+    # Adding 0 turns -0.0 into 0.0.
+    mean, low, high = (f"{round(value, digits) + 0.0:{'+' if sign else ''}.{digits}f}" for value in bootstrap(values))
     return f"{mean} [{low}, {high}]"
 
 
@@ -249,13 +256,12 @@ class Results:
         self.study = study
         self.cells = parse_grid(study.grid)
         self._records = {
-            (record["q"], record["p_tool"], record["p_guess"], record["arm"], record["rate"]): record
-            for record in records
+            (Cell(*(record[name] for name in _AXES)), record["arm"], record["rate"]): record for record in records
         }
 
     def get(self, cell: Cell, arm: str, rate: float | None = None) -> Record:
         """Return a run's record."""
-        return self._records[(cell.q, cell.p_tool, cell.p_guess, arm, rate or self.study.rates[0])]
+        return self._records[cell, arm, rate or self.study.rates[0]]
 
     def gain(self, cell: Cell, key: str, arm: str = "axpo", reference: str = "grpo") -> np.ndarray:
         """Return a figure of one arm minus that of another, for each seed."""
@@ -264,7 +270,7 @@ class Results:
 
 def summary(study: Study, records: Mapping[tuple, Record], seeds: int, steps: int) -> dict[str, Any]:
     """Return the part of the records that a study's tables need, as it is kept in ``results/map``."""
-    keep = ("q", "p_tool", "p_guess", "arm", "rate", *study.figures)
+    keep = ("q", "p_tool", "p_guess", "luck", "arm", "rate", *study.figures)
     runs = [
         {name: records[(*asdict(cell).values(), arm, rate, steps, seeds)][name] for name in keep}
         for cell, arm, rate in runs_of(study)
@@ -349,10 +355,25 @@ def gain_table(results: Results, key: str) -> str:
     """Return AXPO's accuracy minus GRPO's over the grid, paired by seed."""
     guesses = sorted({cell.p_guess for cell in results.cells})
     rows = []
+    luck = results.cells[0].luck
     for q, p_tool in sorted({(cell.q, cell.p_tool) for cell in results.cells}):
-        gains = [results.gain(Cell(q, p_tool, p_guess), key) for p_guess in guesses]
+        gains = [results.gain(Cell(q, p_tool, p_guess, luck), key) for p_guess in guesses]
         rows.append([f"{q:g}", f"{p_tool:g}", *(_cell(gain, sign=True) for gain in gains)])
     return _table(["q", "p_tool", *(f"p_guess {value:g}" for value in guesses)], rows)
+
+
+def luck_table(results: Results) -> str:
+    """Return acting and accuracy at the end where wrong calls are often lucky, and AXPO's gain."""
+    rows = []
+    for cell in results.cells:
+        grpo, axpo = (results.get(cell, arm) for arm in ("grpo", "axpo"))
+        rows.append(
+            [f"{cell.p_tool:g}", f"{cell.p_guess:g}", f"{cell.luck:g}"]
+            + [_cell(run[key]) for key in ("acting", "accuracy") for run in (grpo, axpo)]
+            + [_cell(results.gain(cell, "accuracy"), sign=True)]
+        )
+    head = ["p_tool", "p_guess", "luck", "acting: GRPO", "AXPO", "accuracy: GRPO", "AXPO", "AXPO minus GRPO"]
+    return _table(head, rows)
 
 
 # figure that AXPO and GRPO are compared by -> what a table calls it
@@ -388,9 +409,11 @@ def tables(name: str, results: Results) -> dict[str, str]:
     if name == "rates":
         return {"rates": rates_table(results)}
     if name == "border":
-        return {title: border_table(results, key) for key, title in VIEWS.items()}
+        return {VIEWS[key]: border_table(results, key) for key in ("accuracy", "equal")}
     if not {"grpo", "axpo"} <= set(results.study.arms):
         return {}
+    if name == "luck":
+        return {"luck": luck_table(results)}
     return {"counts": count_table(results), **{title: gain_table(results, key) for key, title in VIEWS.items()}}
 
 
@@ -398,14 +421,14 @@ def plot_map(results: Results, path: Path) -> None:
     """Draw AXPO's gain over GRPO: at the end, early, at equal tokens, for each q."""
     pyplot = _pyplot()
     axes = [sorted({getattr(cell, name) for cell in results.cells}) for name in ("q", "p_tool", "p_guess")]
-    size = len(VIEWS), len(axes[0])
+    size, luck = (len(VIEWS), len(axes[0])), results.cells[0].luck
     figure, grid = pyplot.subplots(
         *size, figsize=(3.2 * size[1] + 1, 2.6 * size[0]), squeeze=False, layout="constrained"
     )
     for row, (key, title) in zip(grid, VIEWS.items(), strict=True):
         for place, q in zip(row, axes[0], strict=True):
             gains = np.array(
-                [[results.gain(Cell(q, p_tool, guess), key).mean() for guess in axes[2]] for p_tool in axes[1]]
+                [[results.gain(Cell(q, p_tool, guess, luck), key).mean() for guess in axes[2]] for p_tool in axes[1]]
             )
             image = place.imshow(gains, origin="lower", cmap="RdBu", vmin=-0.5, vmax=0.5, aspect="auto")
             for (y, x), gain in np.ndenumerate(gains):
@@ -507,14 +530,14 @@ def count_recoveries(
             continue
         q, right = (values[place, cluster] for values in policy.probabilities())
         right = right[:, 0]
-        success = call_accuracy(right)  # p(t_src): a prefix of this policy says nothing about the call
+        success = call_accuracy(cell, right)  # p(t_src): a prefix of this policy says nothing about the call
         afford = np.ceil(SAMPLES * CALL / (PREFIX + q * CALL + (1 - q) * ANSWER)).astype(int)
         most = max(SAMPLES, afford.max())
 
         def correct(size: int, acting: np.ndarray | float, right: np.ndarray = right) -> np.ndarray:
             acts, calls, scores = random.random((3, len(right), trials, size))
             acting = np.broadcast_to(acting, right.shape)[:, None, None]
-            return (acts < acting) & (scores < np.where(calls < right[:, None, None], 1.0, LUCK))
+            return (acts < acting) & (scores < np.where(calls < right[:, None, None], 1.0, cell.luck))
 
         afresh = correct(most, q)
         shares = {

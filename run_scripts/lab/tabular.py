@@ -6,7 +6,7 @@ Questions fall into clusters. For each cluster the policy holds a logit for acti
 which is right:
 
     a rollout acts (probability q) or guesses        guess: correct with probability p_guess
-    if it acts, it samples a call                    right call: correct; any other: correct with probability LUCK
+    if it acts, it samples a call                    right call: correct; any other: correct with probability luck
 
 A response has ``PREFIX`` tokens of thinking, whose last one decides between acting and guessing, then an answer, or a
 call, its first token deciding which, and the rest. All other tokens are certain and have no gradient.
@@ -35,7 +35,7 @@ from recipe.axpo.trajectory import Trajectory, TurnSnapshot
 from recipe.axpo.tree import QuestionTree
 
 PREFIX, ANSWER, CALL = 20, 15, 60  # tokens: up to and including the opening tag; an answer; the call and the rest
-LUCK = 0.05  # accuracy after a wrong call
+LUCK = 0.05  # accuracy after a wrong call, unless a cell says otherwise
 CLUSTERS, CALLS, QUESTIONS = 16, 16, 32  # QUESTIONS: B
 RATE = 2000.0  # learning rate; chosen on GRPO alone, see recipe/axpo/docs/map.md
 
@@ -48,11 +48,13 @@ class Cell:
         q: probability of acting.
         p_tool: probability that a sampled call is the right one. With 0 no call of any cluster is right.
         p_guess: accuracy of guessing.
+        luck: accuracy after a wrong call.
     """
 
     q: float
     p_tool: float
     p_guess: float
+    luck: float = LUCK
 
 
 @dataclass(frozen=True)
@@ -238,9 +240,9 @@ class Policy:
         return 1 / (1 + np.exp(-self.act)), exponentials / exponentials.sum(-1, keepdims=True)
 
 
-def call_accuracy(right: np.ndarray) -> np.ndarray:
+def call_accuracy(cell: Cell, right: np.ndarray) -> np.ndarray:
     """Return the accuracy after a call that is the right one with probability ``right``."""
-    return right + (1 - right) * LUCK
+    return right + (1 - right) * cell.luck
 
 
 @dataclass(frozen=True)
@@ -290,7 +292,7 @@ def train(
         deciding, calling, scoring = np.split(uniform[..., 1:], 3, axis=-1)  # (R, B, N) each
         act = deciding < p_act[place, cluster][..., None]
         call = _choose(cumulative[place, cluster][:, :, None], calling)
-        accuracy = np.where(act, np.where(call == 0, 1.0, LUCK), cell.p_guess)
+        accuracy = np.where(act, np.where(call == 0, 1.0, cell.luck), cell.p_guess)
         reward = scoring < accuracy
         kind = 2 * ~act + ~reward
         counts = (kind[..., None] == np.arange(len(KINDS))).sum(-2)  # (R, B, 4)
@@ -322,7 +324,7 @@ def train(
         uniform = np.array([generator.random((budget, k, 2)) for generator in random])[run, rank]  # (S, K, 2)
         source_cluster = cluster[run, question]
         again = _choose(cumulative[run, source_cluster][:, None], uniform[..., 0])  # (S, K)
-        correct = uniform[..., 1] < np.where(again == 0, 1.0, LUCK)
+        correct = uniform[..., 1] < np.where(again == 0, 1.0, cell.luck)
         recovered = correct.sum(-1)
 
         by_recovered = np.zeros((*cluster.shape, k + 1), dtype=int)
@@ -334,8 +336,8 @@ def train(
 
         yield Step(
             acting=p_act.mean(-1),
-            tool_accuracy=call_accuracy(p_call[..., 0]).mean(-1),
-            accuracy=(p_act * call_accuracy(p_call[..., 0]) + (1 - p_act) * cell.p_guess).mean(-1),
+            tool_accuracy=call_accuracy(cell, p_call[..., 0]).mean(-1),
+            accuracy=(p_act * call_accuracy(cell, p_call[..., 0]) + (1 - p_act) * cell.p_guess).mean(-1),
             tokens=(PREFIX + np.where(act, CALL, ANSWER)).sum((1, 2))
             + CALL * k * np.bincount(run, minlength=len(seeds)),
             selected=np.bincount(run, minlength=len(seeds)),
