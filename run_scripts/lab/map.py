@@ -12,7 +12,7 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -250,13 +250,17 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 class Results:
-    """Hold the runs of one study, by cell, arm and rate."""
+    """Hold the runs of one study's summary, by cell, arm and rate."""
 
     def __init__(self, study: Study, records: Iterable[Record]):
         self.study = study
         self.cells = parse_grid(study.grid)
         self._records = {
-            (Cell(*(record[name] for name in _AXES)), record["arm"], record["rate"]): record for record in records
+            (Cell(*(record[name] for name in _AXES)), record["arm"], record["rate"]): {
+                name: _mapped(value, lambda number: number / 1000) if name in _RATES else value
+                for name, value in record.items()
+            }
+            for record in records
         }
 
     def get(self, cell: Cell, arm: str, rate: float | None = None) -> Record:
@@ -268,13 +272,28 @@ class Results:
         return np.array(self.get(cell, arm)[key]) - np.array(self.get(cell, reference)[key])
 
 
+_RATES = ("windows", "early_acting", "early", "acting", "accuracy", "equal")
+
+
+def _mapped(values: Any, function: Callable[[float], float]) -> Any:
+    """Apply a function to the numbers of a list that may hold lists or None."""
+    if isinstance(values, list):
+        return [_mapped(value, function) for value in values]
+    return None if values is None else function(values)
+
+
 def summary(study: Study, records: Mapping[tuple, Record], seeds: int, steps: int) -> dict[str, Any]:
-    """Return the part of the records that a study's tables need, as it is kept in ``results/map``."""
-    keep = ("q", "p_tool", "p_guess", "luck", "arm", "rate", *study.figures)
-    runs = [
-        {name: records[(*asdict(cell).values(), arm, rate, steps, seeds)][name] for name in keep}
-        for cell, arm, rate in runs_of(study)
-    ]
+    """Return what a study's tables need of the records, as ``results/map`` keeps it: rates in thousandths."""
+    keep = (*_AXES, "arm", "rate", *study.figures)
+    runs = []
+    for cell, arm, rate in runs_of(study):
+        record = records[(*asdict(cell).values(), arm, rate, steps, seeds)]
+        runs.append(
+            {
+                name: _mapped(record[name], lambda value: round(1000 * value)) if name in _RATES else record[name]
+                for name in keep
+            }
+        )
     return {"steps": steps, "seeds": seeds, "runs": runs}
 
 
@@ -432,15 +451,16 @@ def plot_map(results: Results, path: Path) -> None:
             )
             image = place.imshow(gains, origin="lower", cmap="RdBu", vmin=-0.5, vmax=0.5, aspect="auto")
             for (y, x), gain in np.ndenumerate(gains):
-                place.text(x, y, f"{gain:+.2f}", ha="center", va="center", fontsize=6)
+                colour = "white" if abs(gain) > 0.3 else "black"
+                place.text(x, y, f"{round(gain, 2) + 0.0:+.2f}", ha="center", va="center", fontsize=6, color=colour)
             place.set_xticks(range(len(axes[2])), [f"{value:g}" for value in axes[2]], fontsize=7)
             place.set_yticks(range(len(axes[1])), [f"{value:g}" for value in axes[1]], fontsize=7)
             place.set_title(f"q = {q:g}, {title}", fontsize=8)
-            if row is grid[-1]:
-                place.set_xlabel("p_guess", fontsize=8)
         row[0].set_ylabel("p_tool", fontsize=8)
+    for place in grid[-1]:
+        place.set_xlabel("p_guess", fontsize=8)
     figure.colorbar(image, ax=grid, label="accuracy, AXPO minus GRPO", shrink=0.6)
-    figure.savefig(path, dpi=90)
+    figure.savefig(path, dpi=80)
     pyplot.close(figure)
 
 
@@ -460,7 +480,7 @@ def plot_acting(study: Study, records: Mapping[tuple, Record], seeds: int, steps
     row[0].set_ylabel("acting", fontsize=8)
     row[-1].legend(fontsize=7)
     figure.tight_layout()
-    figure.savefig(path, dpi=90)
+    figure.savefig(path, dpi=80)
     pyplot.close(figure)
 
 
