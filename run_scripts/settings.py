@@ -142,11 +142,14 @@ def prepare(settings: Settings) -> None:
     Raises:
         SettingError: a file is missing.
     """
+    hub_id = f"Qwen/Qwen3-VL-{settings.size.upper()}-Thinking"
     if settings.stage != "sft" and settings.model.endswith("/huggingface") and not Path(settings.model).exists():
         raise SettingError(
             f"MODEL: {settings.model} does not exist; run run_scripts/qwen3vl_{settings.size}_sft.sh first, or name "
-            f"another start such as MODEL=Qwen/Qwen3-VL-{settings.size.upper()}-Thinking"
+            f"another start such as MODEL={hub_id}"
         )
+    elif settings.model.startswith(("/", ".", "~")) and not Path(settings.model).expanduser().is_dir():
+        raise SettingError(f"MODEL: {settings.model} is no directory; name one, or a Hub id such as {hub_id}")
     wanted = ["sft"] if settings.stage == "sft" else ["train", "val"]
     missing = [name for name in wanted if not (settings.data / f"{name}.parquet").exists()]
     if missing and settings.on_cpu:

@@ -1,11 +1,17 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Read the metrics of a finished or running training, and print the Thinking-Acting Gap as a table."""
+"""Read the metrics of a finished or running training, and show the Thinking-Acting Gap as a table or a picture.
+
+python -m run_scripts.summary outputs/qwen3vl_8b_axpo
+python -m run_scripts.summary AXPO=outputs/qwen3vl_8b_axpo GRPO=outputs/qwen3vl_8b_grpo --plot gap.svg
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
-from collections.abc import Sequence
+import statistics
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROWS = (
@@ -20,6 +26,16 @@ ROWS = (
     ("prefixes recovered", "axpo/recovery_rate"),
     ("confidence of the calls resampled", "axpo/call_confidence/selected"),
 )
+
+PICTURE = {
+    "rollouts that call the tool": "axpo/tool_use_rate",
+    "of these correct": "axpo/tool_accuracy",
+    "questions whose calls are all wrong": "axpo/tool_all_wrong_rate",
+    "rollouts correct": "axpo/accuracy",
+    "budget used": "axpo/budget_used",
+    "prefixes recovered": "axpo/recovery_rate",
+}
+SMOOTH = 4  # steps on either side that a point of the picture is the mean of
 
 
 def new_attempt(output: Path) -> Path:
@@ -88,3 +104,54 @@ def summary_table(metrics: Metrics, total_steps: int) -> str:
     after = metrics.validation.get(total_steps, metrics.validation.get(max(metrics.validation, default=0)))
     lines.append(f"{'validation accuracy, before and after':<38}{cell(before)}{cell(after)}")
     return "\n".join(lines)
+
+
+def draw(runs: Mapping[str, Metrics], path: Path) -> None:
+    """Draw the metrics of the gap over the steps, a panel each and a line for each run.
+
+    Args:
+        runs: title -> metrics.
+        path: file to write; its suffix decides the format.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    with pyplot.rc_context({"svg.fonttype": "none", "svg.hashsalt": "axpo", "font.size": 8}):
+        figure, panels = pyplot.subplots(2, 3, figsize=(9, 4), sharex=True, sharey=True)
+        for axes, (title, key) in zip(panels.flat, PICTURE.items(), strict=True):
+            for name, metrics in runs.items():
+                steps = sorted(step for step, row in metrics.steps.items() if key in row)
+                values = [metrics.steps[step][key] for step in steps]
+                smooth = [statistics.fmean(values[max(0, i - SMOOTH) : i + SMOOTH + 1]) for i in range(len(values))]
+                axes.plot(steps, smooth, label=name)
+            axes.set(title=title, ylim=(-0.03, 1.03))
+            axes.grid(alpha=0.3)
+        panels[0][0].legend()
+        for axes in panels[-1]:
+            axes.set_xlabel("step")
+        figure.tight_layout()
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+        pyplot.close(figure)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Read the command line; print a table for each run, and draw them all."""
+    parser = argparse.ArgumentParser(prog="python -m run_scripts.summary", description=__doc__.split("\n\n")[0])
+    parser.add_argument("runs", nargs="+", metavar="[TITLE=]OUTPUT", help="directory of a run, which holds metrics")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the runs into a file (.svg, .png, .pdf)")
+    args = parser.parse_args(argv)
+    runs = {}
+    for run in args.runs:
+        title, _, folder = run.rpartition("=")
+        runs[title or Path(folder).name] = metrics = Metrics(Path(folder) / "metrics")
+        if not metrics.steps:
+            parser.error(f"{folder} has no metrics of a training step yet")
+        print(f"{folder}\n{summary_table(metrics, metrics.last_step)}\n")
+    if args.plot:
+        draw(runs, args.plot)
+
+
+if __name__ == "__main__":
+    main()

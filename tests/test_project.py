@@ -14,6 +14,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from recipe.axpo.preflight import SGLANG, SGLANG_FIX
 
 REPO_ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("recipe", "verl_ext", "tools", "data_prep", "run_scripts")
@@ -44,8 +47,14 @@ def requirements(name: str) -> dict[str, str]:
 def test_versions_agree_on_gpus():
     declared = versions([*PROJECT["dependencies"], *EXTRAS["tools"], *EXTRAS["vllm"]])
     assert declared == requirements("requirements.txt")
-    (sglang,) = EXTRAS["sglang"]
-    assert f"# {sglang}\n" in (REPO_ROOT / "requirements.txt").read_text()
+    sglang = "\n".join(f"# {requirement}" for requirement in EXTRAS["sglang"])
+    assert f"# or, instead of the line above:\n{sglang}\n" in (REPO_ROOT / "requirements.txt").read_text()
+
+
+def test_version_of_sglang_is_one_that_is_accepted():
+    text = (REPO_ROOT / "run_scripts/install_sglang_cpu.sh").read_text()
+    version = versions(EXTRAS["sglang"])["sglang"].removeprefix("==")
+    assert Version(version) in SGLANG and f"sglang=={version}" in SGLANG_FIX and f" sglang=={version} " in text
 
 
 def test_versions_agree_on_a_cpu():

@@ -15,6 +15,7 @@ from data_prep.core.parquet import write_parquet
 from data_prep.embedded.rl import TOOL_CONFIG, embedded_rl_row
 from data_prep.embedded.scene import KINDS, Scene, SceneConfig, make_scene, scene_rng
 from data_prep.embedded.sft import PolicyRates, embedded_sft_row
+from data_prep.embedded.text import embedded_text_row
 from data_prep.errors import OptionError
 from data_prep.tool_schemas import TOOLS_DIR, load_tool_schemas
 
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--grid", type=int, default=4, help="cells along a side; the model sees 32 px of each")
     parser.add_argument("--kinds", default="colour", help=f"comma-separated question kinds: {', '.join(KINDS)}")
     parser.add_argument("--guess-accuracy", type=float, default=0.75, help="share of scenes whose hint is true")
+    parser.add_argument("--text", action="store_true", help="RL rows without images: a computation for the python tool")
     parser.add_argument("--tool-rate", type=float, default=0.3, help="share of SFT conversations that call the tool")
     parser.add_argument("--box-accuracy", type=float, default=0.32, help="share of SFT tool calls with the right box")
     parser.add_argument(
@@ -83,6 +85,8 @@ def run(args: argparse.Namespace) -> None:
     at_least(0, train=args.train, val=args.val, sft=args.sft, seed=args.seed)
     if not (args.train or args.val or args.sft):
         raise OptionError("--train", "nothing to write: --train, --val and --sft are all 0")
+    if args.text and args.sft:
+        raise OptionError("--text", "there are no SFT rows without images: --sft must be 0")
     config = SceneConfig(args.image_size, args.grid, args.guess_accuracy)
     rates = PolicyRates(args.tool_rate, args.box_accuracy)
     splits = Splits(config, parse_kinds(args.kinds), args.seed)
@@ -96,6 +100,11 @@ def run(args: argparse.Namespace) -> None:
     for split in ("train", "val"):
         if count := getattr(args, split):
             rows = (embedded_rl_row(scene, split, index) for index, scene in splits.scenes(split, count))
+            if args.text:
+                rows = (
+                    embedded_text_row(scene_rng(args.seed, split, index), args.guess_accuracy, split, index)
+                    for index in range(count)
+                )
             write_parquet(rows, args.output / f"{split}.parquet")
     if args.sft:
         rows = (

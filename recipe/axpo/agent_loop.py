@@ -100,12 +100,12 @@ class AXPOToolAgentLoop(ToolAgentLoop):
         self.tools = {name: watched(tool, self._infrastructure_errors) for name, tool in self.tools.items()}
         self.axpo = AXPOConfig.from_config(self.config)
 
-    async def run(self, sampling_params: dict[str, Any], **kwargs):
+    async def run(self, sampling_params: dict[str, Any], priority: int = 0, **kwargs):
         """Run one session; ``axpo_fork`` (a ``Fork``) in ``kwargs`` resumes from there."""
         self._fork = kwargs.pop("axpo_fork", None)
         recorded = self._trajectory.engine_calls if self.axpo.trace_engine_calls else None
         self.server_manager = _WatchedClient(self.server_manager, recorded)
-        output = await super().run(sampling_params, **kwargs)
+        output = await super().run(sampling_params, priority, **kwargs)
         output.extra_fields[TRAJECTORY_KEY] = self._trajectory
         turns = await asyncio.to_thread(model_turns, output.response_ids, output.response_mask, self.tokenizer)
         output.extra_fields |= dict(zip(REWARD_KEYS, (turns, kwargs.get("raw_prompt")), strict=True))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from recipe.axpo.selection import FORKS, RANKINGS
+from recipe.axpo.selection import FORKS, RANKINGS, TRIGGERS
 
 AGENT_LOOP = "axpo_tool_agent"
 AGENT_LOOP_CLASS = "recipe.axpo.agent_loop.AXPOToolAgentLoop"
@@ -27,12 +27,14 @@ class AXPOConfig:
 
     continuations: int = 4
     budget_ratio: float = 0.25
+    trigger: str = "all_wrong"
     fork: str = "first"
     ranking: str = "confidence"
     correct_threshold: float = 1.0
     continuation_weight: float = 1.0
     prefix_credit: bool = True
     separate_groups: bool = True
+    tool_bonus: float = 0.0
     early_release: bool = True
     session_timeout_s: float = 3600.0
     tool_timeout_s: float = 900.0
@@ -56,9 +58,13 @@ class AXPOConfig:
 
         check(is_int(self.continuations) and self.continuations >= 2, "continuations", "an integer of at least 2 (K)")
         check(is_finite(self.budget_ratio) and self.budget_ratio >= 0, "budget_ratio", "a number of at least 0 (r)")
+        check(self.trigger in tuple(TRIGGERS), "trigger", f"one of {', '.join(TRIGGERS)}")
         check(self.fork in tuple(FORKS), "fork", f"one of {', '.join(FORKS)}")
         check(self.ranking in tuple(RANKINGS), "ranking", f"one of {', '.join(RANKINGS)}")
-        check(is_finite(self.correct_threshold), "correct_threshold", "a finite number")
+        if not TRIGGERS[self.trigger].used_tool:
+            check(FORKS[self.fork].cut == "thinking", "fork", f"after_thinking with axpo.trigger={self.trigger}")
+        for name in ("correct_threshold", "tool_bonus"):
+            check(is_finite(getattr(self, name)), name, "a finite number")
         check(
             is_finite(self.continuation_weight) and self.continuation_weight >= 0,
             "continuation_weight",

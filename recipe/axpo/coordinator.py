@@ -172,7 +172,7 @@ class BatchCoordinator:
         decision = batch.undecided[question]
         self._advance(step, batch)
         selected = await decision
-        if num_candidates(batch.groups[question], correct_threshold=self.options.correct_threshold):
+        if self._num_candidates(batch.groups[question]):
             batch.waited.append(loop.time() - settled)
         return selected
 
@@ -233,7 +233,6 @@ class BatchCoordinator:
 
     def _decide(self, step: Any, batch: _Batch, running: int) -> None:
         """Tell every question whose candidates are all certain or lost."""
-        threshold = self.options.correct_threshold
         names = sorted(batch.groups, key=lambda q: (batch.places.get(q, math.inf), len(str(q)), str(q)))
         # A candidate goes by its question's place, not by its uid: uids are random, and so would be seeded rankings.
         keys = {batch.places.get(question, question): question for question in names}
@@ -242,14 +241,15 @@ class BatchCoordinator:
             num_questions=batch.expected,
             rollouts_per_question=batch.rollouts_per_question,
             budget=self._budget(batch),
+            trigger=self.options.trigger,
             ranking=self.options.ranking,
-            correct_threshold=threshold,
+            correct_threshold=self.options.correct_threshold,
             seed=hash((self.options.seed, step)),
         )
         certain = [replace(candidate, question=keys[candidate.question]) for candidate in certain]
         left_out = Counter(keys[candidate.question] for candidate in lost)
         for question in list(batch.undecided):
-            wanted = num_candidates(batch.groups[question], correct_threshold=threshold)
+            wanted = self._num_candidates(batch.groups[question])
             chosen = [candidate for candidate in certain if candidate.question == question]
             if wanted and running and not self.options.early_release:
                 continue
@@ -260,6 +260,10 @@ class BatchCoordinator:
                 self._wake(batch, question, chosen)
         if not running:
             batch.order = [candidate for candidate in certain if candidate.question in batch.selected]
+
+    def _num_candidates(self, group: Sequence[SettledRollout]) -> int:
+        options = self.options
+        return num_candidates(group, trigger=options.trigger, correct_threshold=options.correct_threshold)
 
     @staticmethod
     def _wake(batch: _Batch, question: str, result: list[Candidate] | Exception) -> None:
@@ -385,7 +389,7 @@ class BatchCoordinator:
             RuntimeError: selecting the batch's prefixes has failed.
         """
         if step not in self._steps:
-            return StepReport({}, (), (), {}, 0, self.options.correct_threshold)
+            return StepReport({}, (), (), {}, 0)
         batch = self._steps[step]
         await batch.all_settled.wait()  # both end: the deadlines give up what is late
         await batch.all_branched.wait()
@@ -402,6 +406,7 @@ class BatchCoordinator:
             outcomes=[outcome for q, outcomes in batch.branched.items() for outcome in outcomes],
             no_fork=dict(batch.no_fork),
             budget=self._budget(batch),
+            trigger=self.options.trigger,
             correct_threshold=self.options.correct_threshold,
             tool_calls=batch.tool_calls,
             given_up=dict(batch.given_up),

@@ -6,6 +6,9 @@ A fork lies directly after an opening tool-call tag. Everything up to and includ
 (``t_src`` in the paper). A continuation samples the call, executes it and goes on to the answer. The uncertainty of a
 fork is the mean probability that the policy gave to the tokens of the call it wrote there (AXPO, section 2, step 3).
 
+Two ablations cut elsewhere (``cut`` of ``read_response``): behind a tool's answer, where ARPO branches, and behind a
+turn's thinking, which a rollout without a call has, too. Their uncertainty is that of the tokens sampled there.
+
 ``read_response`` is the one reading of a response: whether the rollout acted, which forks it offers, and if it offers
 none, why. All functions are pure and read token ids: a prefix is always exactly what the engine produced. ``decode``
 is used to look at a call, never to build one.
@@ -17,8 +20,11 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+CUTS = ("call", "answer", "thinking")
+ANSWER_TOKENS = 20  # of a turn behind a tool's answer, whose mean probability is the uncertainty of a fork before it
 
 Decode = Callable[[list[int]], str]
 
@@ -30,12 +36,15 @@ _LEADING_TAG = re.compile(r"\s*(?:<[^<>]*>|\[[^\[\]]*\])")
 class ToolCallSpan:
     """One complete tool call in a response, and the fork it offers. Positions are indices into ``response_ids``.
 
+    With another ``cut`` than "call" (``read_response``), the tokens that are sampled again first take the call's place.
+
     Attributes:
         turn: assistant turn that holds the call, counted from 1.
         start: position of the opening tag.
         end: one past the closing tag; the call is ``[start, end)``, both tags included.
-        fork: ``start + 1``, the length of the prefix that ends with the opening tag.
+        fork: the length of the prefix. It ends with the opening tag (``start + 1``); with another cut it is ``start``.
         confidence: mean probability of the sampled tokens in ``[start, end)``, in (0, 1]. Low means uncertain.
+        surprisal: mean of -log p of the same tokens, in nats: one sample's estimate of their mean entropy.
     """
 
     turn: int
@@ -43,6 +52,7 @@ class ToolCallSpan:
     end: int
     fork: int
     confidence: float
+    surprisal: float = field(default=0.0, compare=False)  # it says nothing of where the fork is
 
 
 class NoForkReason(StrEnum):
@@ -50,6 +60,8 @@ class NoForkReason(StrEnum):
 
     UNREADABLE = "unreadable"  # reading the response raised an error
     NO_CALL = "no_call"  # no opening tag outside of thinking
+    NO_ANSWER = "no_answer"  # cut "answer": no turn behind a tool's answer
+    NO_THINKING = "no_thinking"  # cut "thinking": no closing think tag with anything behind it
     IN_THINKING = "in_thinking"  # a call was executed, but none stands outside of thinking
     UNCLOSED = "unclosed"  # an opening tag, but the turn ends before the closing one
     UNPARSABLE = "unparsable"  # a closed call that is not a JSON object with a "name"
@@ -89,6 +101,7 @@ def read_response(
     executed_calls: int = 0,
     max_assistant_turns: int | None = None,
     max_user_turns: int | None = None,
+    cut: str = "call",
 ) -> Reading:
     """Read a response once: did the rollout act, which forks does it offer, and if none, why.
 
@@ -105,6 +118,11 @@ def read_response(
 
     verl's parser reads the thinking, too: a call written there is executed, but it is never a fork.
 
+    Cuts. "call" is the paper's, and the rules above are its. With "answer" the turns behind a tool's answer offer a
+    fork where they begin, whose tokens are their first ``ANSWER_TOKENS``. With "thinking" a turn that has finished
+    thinking offers one behind its last closing think tag, whose tokens are the rest of the turn. ``acted`` is the same
+    with any cut.
+
     Args:
         response_ids: (T,) token ids of the response, tool answers included.
         response_mask: (T,) 1 for generated tokens, 0 for tool answers.
@@ -117,28 +135,32 @@ def read_response(
         executed_calls: tool calls that the agent loop has executed in this rollout.
         max_assistant_turns, max_user_turns: limits of the trajectory (None or 0: no limit). A call in the last turn
             that they allow is never executed and offers no fork.
+        cut: one of ``CUTS``.
 
     Raises:
-        ValueError: the length of ``response_mask`` or ``response_logprobs`` differs from that of ``response_ids``.
+        ValueError: an unknown cut, or the length of ``response_mask`` or ``response_logprobs`` differs from that of
+            ``response_ids``.
     """
     logprobs = None if response_logprobs is None else _as_list(response_logprobs)
     ids, turns = _read_turns(
-        response_ids, response_mask, logprobs, open_id, close_id, think_open_id, think_close_id, decode
+        response_ids, response_mask, logprobs, open_id, close_id, think_open_id, think_close_id, decode, cut
     )
     spans, reasons, closed = [], [], False
     for number, turn in enumerate(turns, start=1):
-        closed = closed or turn.call is not None
-        reason = turn.reason
-        if reason is None and turn.call is not None and open_id in ids[turn.begin : turn.call[0]]:
-            reason = NoForkReason.LITERAL_TAG
-        if reason is None and (
-            (max_assistant_turns and number >= max_assistant_turns) or (max_user_turns and number > max_user_turns)
-        ):
-            reason = NoForkReason.LAST_TURN
-        if reason is None:
-            spans.append(_span(number, turn))
-        else:
+        closed = closed or turn.closed
+        span, reason = turn.span, turn.reason
+        if span is not None and cut == "call":
+            last = (max_assistant_turns and number >= max_assistant_turns) or (
+                max_user_turns and number > max_user_turns
+            )
+            if open_id in ids[turn.begin : span.start]:
+                reason = NoForkReason.LITERAL_TAG
+            elif last:
+                reason = NoForkReason.LAST_TURN
+        if reason is not None:
             reasons.append(reason)
+        elif span is not None:
+            spans.append(span)
 
     acted = closed or executed_calls > 0
     if spans:
@@ -183,23 +205,17 @@ def find_tool_call_spans(
         think_close_id,
         decode,
     )
-    return [_span(number, turn) for number, turn in enumerate(turns, start=1) if turn.reason is None]
+    return [turn.span for turn in turns if turn.span is not None]
 
 
 @dataclass(frozen=True)
 class _Turn:
-    """An assistant turn: where it begins, its first closed call ``[start, end)`` and why that is no fork."""
+    """An assistant turn: where it begins, whether it closed a call, its fork, and why it has none."""
 
     begin: int
-    call: tuple[int, int] | None = None
-    confidence: float = math.nan
-    reason: NoForkReason | None = None
-
-
-def _span(number: int, turn: _Turn) -> ToolCallSpan:
-    assert turn.call is not None  # a turn without a reason has a call
-    start, end = turn.call
-    return ToolCallSpan(turn=number, start=start, end=end, fork=start + 1, confidence=turn.confidence)
+    closed: bool
+    span: ToolCallSpan | None
+    reason: NoForkReason | None
 
 
 def _read_turns(
@@ -211,25 +227,39 @@ def _read_turns(
     think_open_id: int | None,
     think_close_id: int | None,
     decode: Decode | None,
+    cut: str = "call",
 ) -> tuple[list[int], list[_Turn]]:
-    """Return the token ids as a list, and every assistant turn with its call."""
+    """Return the token ids as a list, and every assistant turn with its fork."""
+    if cut not in CUTS:
+        raise ValueError(f"cut must be one of {', '.join(CUTS)}; got {cut!r}")
     ids, mask = _as_list(response_ids), _as_list(response_mask)
     for name, values in (("response_mask", mask), ("response_logprobs", logprobs)):
         if values is not None and len(values) != len(ids):
             raise ValueError(f"{name} has {len(values)} entries, response_ids has {len(ids)}")
     turns = []
-    for begin, end in _assistant_turns(mask):
+    for number, (begin, end) in enumerate(_assistant_turns(mask), start=1):
         text = _thinking_ends(ids, begin, end, think_open_id, think_close_id)
         call = _first_closed_call(ids, text, end, open_id, close_id)
-        if call is None:
+        closed = call is not None
+        if cut == "answer":
+            start, stop, reason = begin, min(begin + ANSWER_TOKENS, end), None if begin else NoForkReason.NO_ANSWER
+        elif cut == "thinking":
+            start, stop, reason = text, end, None if begin < text < end else NoForkReason.NO_THINKING
+        elif call is None:
             unclosed = open_id in ids[text:end]
-            turns.append(_Turn(begin, reason=NoForkReason.UNCLOSED if unclosed else NoForkReason.NO_CALL))
-            continue
-        reason = None if decode is None else _inspect(ids, call, decode)
-        confidence = math.nan if logprobs is None else _mean_probability(logprobs[call[0] : call[1]])
-        if reason is None and not math.isfinite(confidence):
-            reason = NoForkReason.NO_LOG_PROBS if logprobs is None else NoForkReason.NAN
-        turns.append(_Turn(begin, call, confidence, reason))
+            start, stop, reason = begin, end, NoForkReason.UNCLOSED if unclosed else NoForkReason.NO_CALL
+        else:
+            (start, stop), reason = call, None if decode is None else _inspect(ids, call, decode)
+        span = None
+        if reason is None:
+            values = None if logprobs is None else logprobs[start:stop]
+            confidence = math.nan if values is None else _mean_probability(values)
+            if values is None or not math.isfinite(confidence):
+                reason = NoForkReason.NO_LOG_PROBS if logprobs is None else NoForkReason.NAN
+            else:
+                surprisal = -math.fsum(values) / len(values)
+                span = ToolCallSpan(number, start, stop, start + (cut == "call"), confidence, surprisal)
+        turns.append(_Turn(begin, closed, span, reason))
     return ids, turns
 
 

@@ -17,18 +17,28 @@ from verl.trainer.main_ppo import TaskRunnerV1, run_ppo
 from verl.trainer.ppo.utils import need_critic, need_reference_policy
 from verl.utils.config import validate_config
 from verl.utils.device import auto_set_device
+from verl.workers.rollout.replica import RolloutReplica, RolloutReplicaRegistry, _load_sglang
+
+
+def load_sglang_replica() -> type[RolloutReplica]:
+    """Return the replica of ``rollout.name=sglang``; imports SGLang."""
+    _load_sglang()  # stubs modules that SGLang imports and may not find
+    from recipe.axpo.sglang_server import TokenExactSGLangReplica
+
+    return TokenExactSGLangReplica
 
 
 class AXPOTaskRunner(undecorated(TaskRunnerV1)):
     """verl's V1 task runner with the AXPO trainer."""
 
     def run(self, config: DictConfig):
-        """Register the trainer in this process, complete the configuration, and train."""
+        """Register the trainer and the SGLang server in this process, complete the configuration, and train."""
         from recipe.axpo.plugins import load_plugins, resolve_config
         from recipe.axpo.trainer import TRAINER_NAME
 
         with open_dict(config):
             config.trainer.v1.trainer_mode = TRAINER_NAME
+        RolloutReplicaRegistry.register("sglang", load_sglang_replica)
         load_plugins(config)
         resolve_config(config)
         super().run(config)

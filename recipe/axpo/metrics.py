@@ -9,7 +9,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from recipe.axpo.selection import Candidate, SettledRollout, is_triggered
+from recipe.axpo.selection import Candidate, SettledRollout, wrong_rollouts
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,9 @@ class StepReport:
         groups: question -> its N settled rollouts, in their original state.
         selected: prefixes that were resampled.
         outcomes: for each of them the rewards of its continuations, None where one failed for infrastructure reasons.
-        no_fork: tool-using rollouts that offer no fork, by reason.
+        no_fork: rollouts of the trigger's subgroup that offer no fork, by reason.
         budget: prefixes the batch was allowed to resample.
+        trigger, correct_threshold: the options of these names.
         tool_calls: one record for each tool call, continuations' calls included; a plugin makes metrics of them.
         given_up: questions that were left out of the batch, and why; their rollouts are invalid in ``groups``.
         cached: (tokens found in the engine's prefix cache, all tokens) of each continuation's first prompt.
@@ -33,6 +34,7 @@ class StepReport:
     outcomes: Sequence[Sequence[float | None]]
     no_fork: Mapping[str, int]
     budget: int
+    trigger: str = "all_wrong"
     correct_threshold: float = 1.0
     tool_calls: Sequence[Any] = ()
     given_up: Mapping[str, str] = field(default_factory=dict)
@@ -60,7 +62,8 @@ def thinking_acting_gap(report: StepReport) -> dict[str, float]:
         axpo/budget, axpo/budget_used: prefixes allowed; share of them selected.
         axpo/recovery_rate: selected prefixes with at least one correct continuation, of those with any valid one.
         axpo/continuation_accuracy: correct share of the valid continuations.
-        axpo/no_fork_found: tool-using rollouts without a fork (``axpo/no_fork/<reason>``: by reason).
+        axpo/no_fork_found: tool-using rollouts without a fork (``axpo/no_fork/<reason>``: by reason). With
+            ``axpo.trigger=no_tool_all_wrong`` the other rollouts.
         axpo/infra_failures: sessions and continuations left out because of infrastructure failures.
         axpo/call_confidence/{selected,unselected}: mean confidence of the selected and the other candidates.
         axpo/continuation_cache_hit_rate: share of the continuations' prefix tokens found in the engine's prefix cache.
@@ -81,7 +84,11 @@ def thinking_acting_gap(report: StepReport) -> dict[str, float]:
         members = [r for group in subgroups for r in group]
         metrics[f"axpo/{name}_accuracy"] = _share(sum(correct(r.reward) for r in members), len(members))
 
-    triggered = [q for q, group in valid.items() if is_triggered(group, correct_threshold=report.correct_threshold)]
+    wrong = {
+        q: wrong_rollouts(group, trigger=report.trigger, correct_threshold=report.correct_threshold)
+        for q, group in valid.items()
+    }
+    triggered = {q: rollouts for q, rollouts in wrong.items() if rollouts}
     continuations = [reward for outcome in report.outcomes for reward in outcome]
     settled = [[reward for reward in outcome if reward is not None] for outcome in report.outcomes]
     settled = [outcome for outcome in settled if outcome]
@@ -105,9 +112,9 @@ def thinking_acting_gap(report: StepReport) -> dict[str, float]:
     chosen = {(c.question, c.session) for c in report.selected}
     others = [
         span.confidence
-        for q in triggered
-        for r in valid[q]
-        if r.used_tool and (q, r.session) not in chosen
+        for q, rollouts in triggered.items()
+        for r in rollouts
+        if (q, r.session) not in chosen
         for span in r.spans
     ]
     metrics["axpo/call_confidence/selected"] = _mean([c.span.confidence for c in report.selected])

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 from recipe.axpo.config import (
     AGENT_LOOP,
@@ -30,9 +30,8 @@ FILES = ("train_files", "val_files")
 GROUP_SIZE = "__rollout_n__"  # column by which verl takes the number of rollouts of a row
 TOOLS = f"{ROLLOUT}.multi_turn.tool_config_path"
 PATCH_SIZE, MERGE_SIZE = 16, 2  # Qwen3-VL's, for a model whose configuration is not on this machine
-# sglang #26555: from this version on ids of a prompt with images are not decoded and encoded again
-SGLANG_KEEPS_IDS = Version("0.5.13")
-SGLANG_SWITCH = "SGLANG_MM_AVOID_RETOKENIZE"
+SGLANG = SpecifierSet(">=0.5.13,<0.5.15")
+SGLANG_FIX = 'pip install "verl==0.9.1" "sglang==0.5.14"'
 
 
 def validate_axpo_config(config: DictConfig) -> AXPOConfig:
@@ -259,7 +258,7 @@ def _engine_problems(rollout: DictConfig, tools: dict[str, Any], most_images: in
                 f"call returns up to {most_of_a_call}; vLLM refuses a request with more, and the rollouts that use "
                 "tools would be left out as infrastructure failures"
             )
-    if rollout.name == "sglang" and (most_images or most_of_a_call):
+    if rollout.name == "sglang":
         yield from _sglang_problems()
 
 
@@ -282,21 +281,19 @@ def _image_limit(rollout: DictConfig) -> tuple[str, int | None]:
 
 def _sglang_problems() -> Iterator[str]:
     try:
-        installed = importlib.metadata.version("sglang")
+        installed = Version(importlib.metadata.version("sglang"))
     except importlib.metadata.PackageNotFoundError:
         return  # the engine runs elsewhere, or verl will say so
-    why = (
-        "it decodes the token ids of a prompt with images and encodes the text again, which gives other ids, so the "
-        "actor would train on a prompt that the engine never saw, and a continuation would not resume its prefix "
-        "(sglang #26555)"
-    )
-    if Version(installed) < SGLANG_KEEPS_IDS:
-        yield (
-            f"{ROLLOUT}.name=sglang with images needs sglang {SGLANG_KEEPS_IDS} or later, got {installed}: {why}; "
-            f"verl 0.9.1 installs 0.5.12, use {ROLLOUT}.name=vllm"
+    if installed in SGLANG:
+        return
+    if installed < Version("0.5.13"):
+        why = (
+            "this one takes no ids beside processed images; it decodes the ids of such a prompt and encodes the text "
+            "again, so that the actor would train on a prompt that the engine never saw (sglang #26555)"
         )
-    elif os.environ.get(SGLANG_SWITCH, "true").lower() not in ("true", "1", "yes", "y"):
-        yield f"the environment variable {SGLANG_SWITCH} must be true, got {os.environ[SGLANG_SWITCH]!r}: {why}"
+    else:
+        why = "this one needs a transformers that verl 0.9.1 refuses, and from 0.5.20 on verl cannot start it"
+    yield f"{ROLLOUT}.name=sglang needs sglang {SGLANG}, got {installed}: {why}; {SGLANG_FIX}, or {ROLLOUT}.name=vllm"
 
 
 def _vision_config(config: DictConfig) -> dict[str, Any]:

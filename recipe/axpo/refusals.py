@@ -25,6 +25,7 @@ def option_problems(config: DictConfig) -> Iterator[str]:
     yield from _rule_problems(config, ROLLOUT_RULES)
     yield from _rollout_problems(config)
     yield from _length_problems(config)
+    yield from _batching_problems(config)
     yield from _reward_problems(config)
     if branching_enabled(config):
         yield from _rule_problems(config, BRANCHING_RULES)
@@ -174,10 +175,7 @@ BRANCHING_RULES = (
         "it takes the engine's log-probs for the old policy's, which is not implemented for branch rows",
     ),
     Rule("critic.enable", (None, False), "AXPO has no value function"),
-    *(
-        Rule(f"distillation.{name}", (False,), "distillation must be disabled, it is not implemented for branch rows")
-        for name in ("enabled", "enable")
-    ),
+    Rule("distillation.enabled", (False,), "distillation must be disabled, it is not implemented for branch rows"),
     Rule(f"{ROLLOUT}.multi_turn.max_parallel_calls", (1,), "a fork is one call of a turn"),
     Rule(f"{ROLLOUT}.enable_rollout_routing_replay", (False,), "it is not implemented for branch rows"),
     *(
@@ -308,13 +306,14 @@ def _length_problems(config: DictConfig) -> Iterator[str]:
                 f"{option} must be at least {sum_of}, got {length}: the engine refuses what is longer, and the longest "
                 "rollouts would be left out as infrastructure failures"
             )
-    if not actor.use_dynamic_bsz:
-        return
-    options = [f"{ACTOR}.ppo_max_token_len_per_gpu", f"{ROLLOUT}.log_prob_max_token_len_per_gpu"]
-    if actor.use_kl_loss or config.algorithm.use_kl_in_reward:
-        options.append(f"{REF}.log_prob_max_token_len_per_gpu")
-    for option in options:
-        tokens, ranks = OmegaConf.select(config, option), _ranks_of_a_sequence(actor)
+    ref = config.actor_rollout_ref.ref
+    options = {}
+    if actor.use_dynamic_bsz:
+        options[f"{ACTOR}.ppo_max_token_len_per_gpu"] = options[f"{ROLLOUT}.log_prob_max_token_len_per_gpu"] = actor
+    if _has_reference(config) and ref.log_prob_use_dynamic_bsz:
+        options[f"{REF}.log_prob_max_token_len_per_gpu"] = ref
+    for option, role in options.items():
+        tokens, ranks = OmegaConf.select(config, option), _ranks_of_a_sequence(role)
         if tokens is not None and tokens * ranks < longest:
             each = f" ({ranks} ranks share a sequence)" if ranks > 1 else ""
             yield (
@@ -323,7 +322,40 @@ def _length_problems(config: DictConfig) -> Iterator[str]:
             )
 
 
-def _ranks_of_a_sequence(actor: DictConfig) -> int:
+def _has_reference(config: DictConfig) -> bool:
+    return bool(config.actor_rollout_ref.actor.use_kl_loss or config.algorithm.use_kl_in_reward)
+
+
+def _batching_problems(config: DictConfig) -> Iterator[str]:
+    """Find micro-batches at which verl or Megatron would stop in the first step, without naming an option."""
+    actor, rollout, ref = (config.actor_rollout_ref[name] for name in ("actor", "rollout", "ref"))
+    if rollout.log_prob_use_dynamic_bsz != actor.use_dynamic_bsz:
+        yield (
+            f"{ROLLOUT}.log_prob_use_dynamic_bsz ({_as_yaml(rollout.log_prob_use_dynamic_bsz)}) must be "
+            f"{ACTOR}.use_dynamic_bsz ({_as_yaml(actor.use_dynamic_bsz)}): the actor batches both passes alike; leave "
+            "the first one out"
+        )
+    fixed = {f"{ACTOR}.ppo_micro_batch_size_per_gpu": not actor.use_dynamic_bsz}
+    fixed[f"{ROLLOUT}.log_prob_micro_batch_size_per_gpu"] = not actor.use_dynamic_bsz
+    fixed[f"{REF}.log_prob_micro_batch_size_per_gpu"] = _has_reference(config) and not ref.log_prob_use_dynamic_bsz
+    for option, is_read in fixed.items():
+        size = OmegaConf.select(config, option)
+        if is_read and not size:
+            yield f"{option} must be at least 1, got {_as_yaml(size)}: without dynamic batching it cuts the rows"
+    for path, role in ((ACTOR, actor), (REF, ref)):
+        engine = role.get("megatron") or {}
+        if role.strategy != "megatron" or (engine.get("virtual_pipeline_model_parallel_size") or 1) <= 1:
+            continue
+        option = f"{path}.megatron.override_transformer_config.microbatch_group_size_per_vp_stage"
+        group, stages = OmegaConf.select(config, option), engine.pipeline_model_parallel_size
+        if group is not None and group < stages:
+            yield (
+                f"{option} must be at least {stages}, the pipeline_model_parallel_size, got {group}: Megatron's "
+                "interleaved schedule takes no smaller groups; leave it out"
+            )
+
+
+def _ranks_of_a_sequence(role: DictConfig) -> int:
     """Return how many GPUs share one sequence, by Ulysses or context parallelism, whichever the engine has."""
     options = (
         "ulysses_sequence_parallel_size",
@@ -332,7 +364,7 @@ def _ranks_of_a_sequence(actor: DictConfig) -> int:
         "veomni.ulysses_parallel_size",
         "torchtitan.context_parallel_size",
     )
-    return max(OmegaConf.select(actor, option) or 1 for option in options)
+    return max(OmegaConf.select(role, option) or 1 for option in options)
 
 
 def _reward_problems(config: DictConfig) -> Iterator[str]:

@@ -38,6 +38,7 @@ from recipe.axpo.deadline import DeadlineExceeded, within
 from recipe.axpo.forks import Reading, read_response
 from recipe.axpo.plugins import drain_tool_calls, load_plugins
 from recipe.axpo.ray_classes import undecorated
+from recipe.axpo.selection import FORKS
 from recipe.axpo.tags import ToolCallTags
 from recipe.axpo.tree import QuestionTree, Row, check_images
 from tensordict import TensorDict
@@ -156,9 +157,11 @@ class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
             num_sessions,
             continuations=self.axpo.continuations,
             read=self._read,
+            trigger=self.axpo.trigger,
             fork=self.axpo.fork,
             correct_threshold=self.axpo.correct_threshold,
             prefix_credit=self.axpo.prefix_credit,
+            tool_bonus=self.axpo.tool_bonus,
             place=place,
             branching=self.branching,
         )
@@ -174,6 +177,7 @@ class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
             executed_calls=executed_calls,
             max_assistant_turns=turns.max_assistant_turns,
             max_user_turns=turns.max_user_turns,
+            cut=FORKS[self.axpo.fork].cut,
         )
 
     async def _run_branching_prompt(
@@ -296,6 +300,7 @@ class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
                 )
             if tree is not None:
                 row = tree.add(session, output, trajectory, fork)
+                output.reward_score += row.bonus  # of the row alone: its tree and ``acc`` keep the outcome's
                 if self.branching:
                     output.response_mask, column = list(row.response_mask), {"axpo": row.column.as_dict()}
             await self._write(

@@ -3,7 +3,8 @@
 """Which prefixes are resampled: the trigger, the ranking and the breadth-first budget (AXPO, section 2, steps 2-4).
 
 A question triggers when its tool-using rollouts are all wrong. Each of them is then a candidate for resampling, the
-one whose tool call the policy was least sure of first. The budget belongs to the batch, not to a question, and is
+one whose tool call the policy was least sure of first. ``TRIGGERS``, ``FORKS`` and ``RANKINGS`` hold these choices and
+the ablations beside them. The budget belongs to the batch, not to a question, and is
 spent breadth first: every triggered question gets its best candidate before any gets its second.
 
 ``decided`` says which of these choices are already certain while some questions are still running.
@@ -13,9 +14,10 @@ Pure functions: no model, no tensors, and the same input always gives the same s
 
 import math
 import random
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import NamedTuple
 
 from recipe.axpo.forks import ToolCallSpan
 
@@ -48,16 +50,45 @@ class Candidate:
     span: ToolCallSpan
 
 
+def _first(spans: Sequence[ToolCallSpan]) -> ToolCallSpan:
+    return min(spans, key=lambda span: span.start)
+
+
 def _least_confident(spans: Sequence[ToolCallSpan]) -> ToolCallSpan:
     # NaN compares as neither smaller nor larger and could hide behind a number; put it first, where it is reported.
     return min(spans, key=lambda span: (not math.isnan(span.confidence), span.confidence, span.start))
 
 
-# fork policy -> the fork of a rollout, of those that it offers
-FORKS: Mapping[str, Callable[[Sequence[ToolCallSpan]], ToolCallSpan]] = {
-    "first": lambda spans: min(spans, key=lambda span: span.start),  # the paper's
-    "last": lambda spans: max(spans, key=lambda span: span.start),
-    "least_confident": _least_confident,
+class Trigger(NamedTuple):
+    """Say which rollouts are looked at, and how many of them must be wrong; the wrong ones are then the candidates."""
+
+    used_tool: bool  # the tool-using rollouts, or the others
+    wrong: Callable[[Iterable[bool]], bool]  # of whether each of them is wrong
+
+
+# trigger -> when a question's rollouts are resampled
+TRIGGERS: Mapping[str, Trigger] = {
+    "all_wrong": Trigger(True, all),  # the paper's
+    "partly_wrong": Trigger(True, any),
+    "no_tool_all_wrong": Trigger(False, all),  # an ablation of the paper's; its rollouts have no call to fork at
+}
+
+
+class ForkPolicy(NamedTuple):
+    """Say which fork of a rollout is taken, of those that it offers, and where rollouts are cut to offer any."""
+
+    choose: Callable[[Sequence[ToolCallSpan]], ToolCallSpan]
+    cut: str = "call"  # one of ``forks.CUTS``
+
+
+# fork policy -> the fork of a rollout
+FORKS: Mapping[str, ForkPolicy] = {
+    "first": ForkPolicy(_first),  # the paper's
+    "last": ForkPolicy(lambda spans: max(spans, key=lambda span: span.start)),
+    "least_confident": ForkPolicy(_least_confident),
+    "from_scratch": ForkPolicy(lambda spans: replace(_first(spans), fork=0)),  # an empty prefix: whole new rollouts
+    "after_answer": ForkPolicy(_least_confident, cut="answer"),  # ARPO's
+    "after_thinking": ForkPolicy(_first, cut="thinking"),
 }
 
 # ranking -> score of a candidate; the lowest is resampled first. A score is a function of the candidate and the seed
@@ -65,35 +96,55 @@ FORKS: Mapping[str, Callable[[Sequence[ToolCallSpan]], ToolCallSpan]] = {
 RANKINGS: Mapping[str, Callable[[Candidate, int], float]] = {
     "confidence": lambda candidate, seed: candidate.span.confidence,  # the paper's
     "random": lambda candidate, seed: random.Random(f"{seed}/{candidate.question}/{candidate.session}").random(),
+    # -log p, of which the mean over many samples is the entropy; verl's engines return the sampled tokens' alone
+    "surprisal": lambda candidate, seed: -candidate.span.surprisal,
     "most_confident": lambda candidate, seed: -candidate.span.confidence,
 }
 
 
-def is_triggered(rollouts: Sequence[SettledRollout], *, correct_threshold: float = 1.0) -> bool:
-    """Return whether a question's tool-using subgroup is non-empty and entirely wrong, among its valid rollouts.
+def wrong_rollouts(
+    rollouts: Sequence[SettledRollout], *, trigger: str = "all_wrong", correct_threshold: float = 1.0
+) -> list[SettledRollout]:
+    """Return the rollouts for which a question triggers, in order of session: none if it does not.
 
     Args:
         rollouts: the group of one question.
+        trigger: a name in ``TRIGGERS``.
         correct_threshold: a reward of at least this counts as correct.
+
+    Raises:
+        ValueError: unknown trigger.
     """
-    rewards = [rollout.reward for rollout in rollouts if rollout.valid and rollout.used_tool]
-    return bool(rewards) and all(reward < correct_threshold for reward in rewards)
+    if trigger not in TRIGGERS:
+        raise ValueError(f"trigger must be one of {', '.join(TRIGGERS)}; got {trigger!r}")
+    used_tool, enough = TRIGGERS[trigger]
+    members = [rollout for rollout in rollouts if rollout.valid and rollout.used_tool == used_tool]
+    wrong = [rollout for rollout in members if rollout.reward < correct_threshold]
+    fires = bool(wrong) and enough(rollout.reward < correct_threshold for rollout in members)
+    return sorted(wrong, key=lambda rollout: rollout.session) if fires else []
 
 
-def num_candidates(rollouts: Sequence[SettledRollout], *, correct_threshold: float = 1.0) -> int:
-    """Count the candidates of a question: 0 unless it is triggered.
+def is_triggered(
+    rollouts: Sequence[SettledRollout], *, trigger: str = "all_wrong", correct_threshold: float = 1.0
+) -> bool:
+    """Return whether a question triggers: by default, if its valid tool-using rollouts are some and all wrong.
 
     Args:
-        rollouts: the group of one question.
-        correct_threshold: a reward of at least this counts as correct.
+        rollouts, trigger, correct_threshold: as in ``wrong_rollouts``.
     """
-    if not is_triggered(rollouts, correct_threshold=correct_threshold):
-        return 0
-    return sum(_is_candidate(rollout) for rollout in rollouts)
+    return bool(wrong_rollouts(rollouts, trigger=trigger, correct_threshold=correct_threshold))
 
 
-def _is_candidate(rollout: SettledRollout) -> bool:
-    return bool(rollout.valid and rollout.used_tool and rollout.spans)
+def num_candidates(
+    rollouts: Sequence[SettledRollout], *, trigger: str = "all_wrong", correct_threshold: float = 1.0
+) -> int:
+    """Count the candidates of a question, which are the rollouts it triggers for that offer a fork.
+
+    Args:
+        rollouts, trigger, correct_threshold: as in ``wrong_rollouts``.
+    """
+    wrong = wrong_rollouts(rollouts, trigger=trigger, correct_threshold=correct_threshold)
+    return sum(bool(rollout.spans) for rollout in wrong)
 
 
 def prefix_budget(num_questions: int, rollouts_per_question: int, continuations: int, budget_ratio: float) -> int:
@@ -123,7 +174,7 @@ def restrict_spans(spans: Sequence[ToolCallSpan], fork: str) -> tuple[ToolCallSp
     """Reduce the forks of one rollout to the one that the fork policy wants; empty if there is none.
 
     Args:
-        spans: forks of one rollout, in any order.
+        spans: forks of one rollout, in any order, cut as the policy says.
         fork: a name in ``FORKS``.
 
     Raises:
@@ -131,28 +182,30 @@ def restrict_spans(spans: Sequence[ToolCallSpan], fork: str) -> tuple[ToolCallSp
     """
     if fork not in FORKS:
         raise ValueError(f"fork must be one of {', '.join(FORKS)}; got {fork!r}")
-    return (FORKS[fork](spans),) if spans else ()
+    return (FORKS[fork].choose(spans),) if spans else ()
 
 
 def select_prefixes(
     groups: Mapping[Hashable, Sequence[SettledRollout]],
     *,
     budget: int,
+    trigger: str = "all_wrong",
     ranking: str = "confidence",
     correct_threshold: float = 1.0,
     seed: int = 0,
 ) -> list[Candidate]:
     """Choose at most ``budget`` prefixes of a batch, breadth first over the triggered questions.
 
-    Candidates are the valid tool-using rollouts of triggered questions that offer a fork. A rollout is at most one
-    candidate, at its least confident fork: its row in the batch can be frozen at one place only. (``restrict_spans``
-    beforehand implements other fork policies.) Within a question the least confident comes first; all questions' first
-    candidates, ordered by confidence, come before any second one. Ties go by the order of ``groups``, then session,
-    then position.
+    Candidates are the rollouts that questions trigger for (``wrong_rollouts``) and that offer a fork. A rollout is at
+    most one candidate, at its least confident fork: its row in the batch can be frozen at one place only.
+    (``restrict_spans`` beforehand implements fork policies.) Within a question the least confident comes first; all
+    questions' first candidates, ordered by confidence, come before any second one. Ties go by the order of ``groups``,
+    then session, then position.
 
     Args:
         groups: question -> its settled rollouts, the whole batch in the batch's own order.
         budget: ``prefix_budget(...)``, at least 0.
+        trigger: a name in ``TRIGGERS``.
         ranking: a name in ``RANKINGS``. It orders a question's candidates, and the questions within each rank.
         correct_threshold: a reward of at least this counts as correct.
         seed: of the random ranking; pass one that changes with the step.
@@ -161,10 +214,10 @@ def select_prefixes(
         Selected candidates, most urgent first.
 
     Raises:
-        ValueError: unknown ranking, negative budget, or a candidate whose confidence is NaN.
+        ValueError: unknown trigger or ranking, negative budget, or a candidate whose confidence is NaN.
     """
     _count("budget", budget, minimum=0)
-    ranked = _ranked_candidates(groups, ranking=ranking, correct_threshold=correct_threshold, seed=seed)
+    ranked = _ranked_candidates(groups, trigger, ranking, correct_threshold, seed)
     return [candidate for _, candidate in ranked[:budget]]
 
 
@@ -174,6 +227,7 @@ def decided(
     num_questions: int,
     rollouts_per_question: int,
     budget: int,
+    trigger: str = "all_wrong",
     ranking: str = "confidence",
     correct_threshold: float = 1.0,
     seed: int = 0,
@@ -189,8 +243,8 @@ def decided(
         groups: the questions that have settled, in the batch's own order; the others are missing.
         num_questions: B, all questions of the batch.
         rollouts_per_question: N, which bounds the candidates of a question.
-        budget, ranking, correct_threshold, seed: as in ``select_prefixes``. The random ranking gives a candidate the
-            same place whatever else has settled.
+        budget, trigger, ranking, correct_threshold, seed: as in ``select_prefixes``. The random ranking gives a
+            candidate the same place whatever else has settled.
 
     Returns:
         certain and lost candidates, most urgent first; undecided ones are in neither.
@@ -203,7 +257,7 @@ def decided(
     if unsettled < 0:
         raise ValueError(f"num_questions is {num_questions}, but {len(groups)} groups have settled")
     most = _count("rollouts_per_question", rollouts_per_question, minimum=1)
-    ranked = _ranked_candidates(groups, ranking=ranking, correct_threshold=correct_threshold, seed=seed)
+    ranked = _ranked_candidates(groups, trigger, ranking, correct_threshold, seed)
     certain = [
         candidate for place, (rank, candidate) in enumerate(ranked) if place + unsettled * min(rank + 1, most) < budget
     ]
@@ -211,18 +265,16 @@ def decided(
 
 
 def _ranked_candidates(
-    groups: Mapping[Hashable, Sequence[SettledRollout]], *, ranking: str, correct_threshold: float, seed: int
+    groups: Mapping[Hashable, Sequence[SettledRollout]], trigger: str, ranking: str, correct_threshold: float, seed: int
 ) -> list[tuple[int, Candidate]]:
     """Return (rank within its question, candidate) of all candidates, most urgent first."""
     if ranking not in RANKINGS:
         raise ValueError(f"ranking must be one of {', '.join(RANKINGS)}; got {ranking!r}")
     ranked: list[tuple[int, float, int, Candidate]] = []
     for order, (question, rollouts) in enumerate(groups.items()):
-        if not is_triggered(rollouts, correct_threshold=correct_threshold):
-            continue
         scored = []
-        for rollout in sorted(rollouts, key=lambda rollout: rollout.session):
-            if not _is_candidate(rollout):
+        for rollout in wrong_rollouts(rollouts, trigger=trigger, correct_threshold=correct_threshold):
+            if not rollout.spans:
                 continue
             candidate = Candidate(question, rollout.session, _least_confident(rollout.spans))
             if math.isnan(candidate.span.confidence):

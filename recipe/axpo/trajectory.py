@@ -60,13 +60,13 @@ class Fork:
     request_id: str
     snapshot: TurnSnapshot
     prompt_ids: tuple[int, ...]
-    response_ids: tuple[int, ...]  # up to and including the opening tag
+    response_ids: tuple[int, ...]  # up to the fork: its last token is the opening tag, with the paper's forks
     response_mask: tuple[int, ...]  # 1 generated, 0 tool answer
     response_logprobs: tuple[float, ...]
 
     @property
     def turn_prefix(self) -> tuple[int, ...]:
-        """Return the part of the forked assistant turn before the fork, opening tag included."""
+        """Return the part of the forked assistant turn before the fork, which is empty where the fork begins a turn."""
         return self.response_ids[self.snapshot.response_length :]
 
 
@@ -76,7 +76,7 @@ def make_fork(session: int, span: ToolCallSpan, trajectory: Trajectory, output: 
     Raises:
         ValueError: if the trajectory has no snapshot of the turn the span lies in.
     """
-    before = (turn for turn in trajectory.turns if turn.response_length <= span.start)
+    before = (turn for turn in trajectory.turns if turn.response_length <= span.fork)
     snapshot = max(before, key=lambda turn: turn.response_length, default=None)
     if snapshot is None or output.response_logprobs is None:
         raise ValueError(f"session {session}: nothing recorded before the call at token {span.start}")

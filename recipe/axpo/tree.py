@@ -12,7 +12,8 @@ Rows, masks and roles are derived from the tree here and nowhere else.
 
 Invariant (one credit per token): over the rows of a question every generated token of the tree carries loss in exactly
 one row, or in none. A source row keeps its mask up to its fork, a continuation row from the fork on, an ordinary row
-all of it.
+all of it. Rollouts from scratch share no prefix with their source: it keeps all of its mask and its own reward, and so
+does a source without prefix credit.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import Any
 
 from recipe.axpo.advantage import Role
 from recipe.axpo.forks import NoForkReason, Reading
-from recipe.axpo.selection import Candidate, SettledRollout, restrict_spans
+from recipe.axpo.selection import TRIGGERS, Candidate, SettledRollout, restrict_spans
 from recipe.axpo.trajectory import Fork, Trajectory, make_fork
 
 Read = Callable[[Any, int], Reading]  # (output, executed calls) -> what ``forks.read_response`` finds
@@ -43,8 +44,8 @@ class BranchColumn:
         prefix_group: id of the fork that a SOURCE or CONTINUATION row belongs to.
         recovery_reward: Eq. 3, on SOURCE rows.
         source_session: session whose prefix was resampled.
-        prefix_length: tokens of the response up to the fork, opening tag included.
-        confidence: mean probability of the source's call.
+        prefix_length: tokens of the response up to the fork, opening tag included; 0 from scratch.
+        confidence: mean probability of the source's call, or of what stands in its place (``forks.ToolCallSpan``).
         turn: assistant turn of the fork, counted from 1.
         engine_calls: requests to the rollout engine, with ``axpo.trace_engine_calls``.
     """
@@ -74,10 +75,11 @@ class BranchColumn:
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the batch: the session it comes from, the mask it is trained under, and its branch column."""
+    """One row of the batch: the mask it is trained under, its branch column, and what its reward has on top."""
 
     response_mask: tuple[int, ...]
     column: BranchColumn
+    bonus: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ class _Session:
     """A settled session. ``output`` and ``trajectory`` are kept only where a fork may still be made of them."""
 
     response_mask: tuple[int, ...]
-    reward: float
+    reward: float  # the outcome's, which alone says whether an answer is correct
+    bonus: float  # for having acted; it enters the advantages only
     reading: Reading | None  # None for a continuation: it is never forked
     engine_calls: tuple[dict[str, list[int]], ...]
     fork: Fork | None = None
@@ -101,10 +104,11 @@ class QuestionTree:
         num_rollouts: N.
         continuations: K.
         read: reads a response, see ``forks.read_response``.
-        fork: fork policy, see ``selection.restrict_spans``.
+        trigger, fork: names in ``selection.TRIGGERS`` and ``selection.FORKS``.
         correct_threshold: a reward of at least this is correct.
         prefix_credit: whether a source trains its prefix with the recovery reward. Otherwise it stays the rollout that
             it was, with its own reward.
+        tool_bonus: reward of having acted, on top of the outcome's.
         place: the question's place in its batch.
         branching: whether sessions may be forked; otherwise nothing is kept for that.
     """
@@ -116,9 +120,11 @@ class QuestionTree:
         *,
         continuations: int,
         read: Read,
+        trigger: str = "all_wrong",
         fork: str = "first",
         correct_threshold: float = 1.0,
         prefix_credit: bool = True,
+        tool_bonus: float = 0.0,
         place: int = 0,
         branching: bool = True,
     ):
@@ -126,7 +132,7 @@ class QuestionTree:
         self.place, self.branching = place, branching
         self.correct_threshold, self.prefix_credit = correct_threshold, prefix_credit
         self.errors: dict[int, BaseException] = {}
-        self._read, self._fork_policy = read, fork
+        self._read, self._fork_policy, self._trigger, self._tool_bonus = read, fork, trigger, tool_bonus
         self._sessions: dict[int, _Session] = {}
         self._selected: dict[int, Candidate] = {}  # source session -> what was selected
 
@@ -147,14 +153,13 @@ class QuestionTree:
         if session in self.errors:
             raise RuntimeError(f"session {session} of question {self.question} was given up")
         trajectory = trajectory or Trajectory()
-        reading, keep = None, False
-        if fork is None:
-            reading = self._read_safely(output, trajectory)
-            keep = self.branching and bool(reading.spans)
+        reading = self._read_safely(output, trajectory, 0 if fork is None else fork.snapshot.user_turns)
+        keep = self.branching and bool(reading.spans) and fork is None
         self._sessions[session] = _Session(
             response_mask=tuple(output.response_mask),
             reward=float(output.reward_score),
-            reading=reading,
+            bonus=self._tool_bonus if reading.acted else 0.0,
+            reading=reading if fork is None else None,
             engine_calls=tuple(
                 {"prompt_ids": list(call.prompt_ids), "token_ids": list(call.token_ids)}
                 for call in trajectory.engine_calls
@@ -170,12 +175,17 @@ class QuestionTree:
         self._sessions.pop(session, None)
         self.errors[session] = error
 
-    def _read_safely(self, output: Any, trajectory: Trajectory) -> Reading:
-        """Read a response. One that cannot be read or resumed offers no fork, and its question goes on."""
+    def _read_safely(self, output: Any, trajectory: Trajectory, before: int) -> Reading:
+        """Read a response. One that cannot be read or resumed offers no fork, and its question goes on.
+
+        Args:
+            before: tool calls that were executed in the prefix of a continuation.
+        """
+        executed_calls = before + trajectory.executed_calls
         try:
-            reading = self._read(output, trajectory.executed_calls)
+            reading = self._read(output, executed_calls)
         except Exception:
-            return Reading(trajectory.executed_calls > 0, (), NoForkReason.UNREADABLE)
+            return Reading(executed_calls > 0, (), NoForkReason.UNREADABLE)
         if self.branching and reading.spans:
             first = min((turn.response_length for turn in trajectory.turns), default=math.inf)
             spans = tuple(span for span in reading.spans if span.start >= first)
@@ -197,9 +207,10 @@ class QuestionTree:
         return rollouts
 
     def no_fork(self) -> dict[str, int]:
-        """Count the tool-using rollouts that offer no fork, by reason."""
-        readings = [s.reading for s in self._sessions.values() if s.reading is not None]
-        return dict(Counter(r.reason.value for r in readings if r.acted and r.reason is not None and not r.spans))
+        """Count the rollouts of the trigger's subgroup (the tool-using ones) that offer no fork, by reason."""
+        acted = TRIGGERS[self._trigger].used_tool
+        readings = [s.reading for s in self._sessions.values() if s.reading is not None and s.reading.acted == acted]
+        return dict(Counter(r.reason.value for r in readings if r.reason is not None and not r.spans))
 
     def branch(self, selected: Iterable[Candidate]) -> list[tuple[int, Fork]]:
         """Freeze the selected prefixes and forget the state of all other sessions.
@@ -240,23 +251,23 @@ class QuestionTree:
 
     def _row(self, number: int) -> Row:
         session = self._sessions[number]
-        mask, fork = session.response_mask, session.fork
+        mask, fork, bonus = session.response_mask, session.fork, session.bonus
         column = BranchColumn(self.question, number, engine_calls=session.engine_calls, place=self.place)
         if fork is not None:
             length = len(fork.response_ids)
-            return Row(
-                (0,) * length + mask[length:], self._branch(column, Role.CONTINUATION, fork.source_session, fork.span)
-            )
+            column = self._branch(column, Role.CONTINUATION, fork.source_session, fork.span)
+            return Row((0,) * length + mask[length:], column, bonus)
         candidate = self._selected.get(number)
         rewards = [self._sessions[n].reward for n in self._continuations_of(number) if n in self._sessions]
         if candidate is None or not rewards:
-            return Row(mask, column)
+            return Row(mask, column, bonus)
         column = self._branch(column, Role.SOURCE, number, candidate.span)
-        if not self.prefix_credit:  # with its own reward, Eq. 4 is GRPO
-            return Row(mask, replace(column, recovery_reward=session.reward))
+        if not self.prefix_credit or not candidate.span.fork:  # with its own reward, Eq. 4 is GRPO
+            return Row(mask, replace(column, recovery_reward=session.reward + bonus), bonus)
         recovery = recovery_reward(session.reward, rewards, correct_threshold=self.correct_threshold)
         length = candidate.span.fork
-        return Row(mask[:length] + (0,) * (len(mask) - length), replace(column, recovery_reward=recovery))
+        column = replace(column, recovery_reward=recovery + bonus)
+        return Row(mask[:length] + (0,) * (len(mask) - length), column, bonus)
 
     def _branch(self, column: BranchColumn, role: Role, source: int, span: Any) -> BranchColumn:
         return replace(

@@ -7,6 +7,8 @@ python -m run_scripts.lab run gap --seeds 5 --steps 60     # resumable; what is 
 python -m run_scripts.lab report gap                       # rebuilt from the runs' own metrics
 python -m run_scripts.lab map                              # a two-line policy instead of a model: minutes, one core
 python -m run_scripts.lab proposition                      # both sides of Proposition 1, counted with that policy
+python -m run_scripts.lab confidence                       # does a call's confidence measure its entropy?
+python -m run_scripts.lab evidence                         # summaries, tables and pictures of docs/evidence.md
 """
 
 from __future__ import annotations
@@ -28,8 +30,12 @@ def main(argv: list[str] | None = None) -> int:
     commands.add_parser("list", help="the suites and their arms")
     run = commands.add_parser("run", help="train the arms of a suite")
     report = commands.add_parser("report", help="tables and plots of what has been run")
+    confidence = commands.add_parser("confidence", help="compare confidence and exact entropy of the shipped policy")
+    confidence.add_argument("--scenes", type=int, default=2048, help="sampled first turns, a multiple of 64")
+    evidence = commands.add_parser("evidence", help="write the evidence page from finished runs and kept summaries")
     for command in (run, report):
         command.add_argument("suite", choices=SUITES, help="see `list`")
+    for command in (run, report, evidence):
         command.add_argument("--output", type=Path, default=Path("outputs/lab"), help="directory of the lab")
     run.add_argument("--seeds", type=int, help="seeds 1 to N of every arm (default: the suite's)")
     run.add_argument("--steps", type=int, default=60, help="training steps of 8 questions")
@@ -57,6 +63,16 @@ def main(argv: list[str] | None = None) -> int:
         from run_scripts.lab.report import write_report
 
         print(write_report(args.suite, args.output.resolve()))
+        return 0
+    if args.command == "evidence":
+        from run_scripts.lab.evidence import write_page
+
+        print(f"wrote {write_page(args.output.resolve())}")
+        return 0
+    if args.command == "confidence":
+        from run_scripts.lab.confidence import write_confidence
+
+        print(write_confidence(args.scenes))
         return 0
     from run_scripts.lab.runs import Job, run_all
 

@@ -7,10 +7,14 @@ from __future__ import annotations
 import csv
 import math
 import statistics
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
+from run_scripts.lab.dumps import DRAWS, read_questions, step_figures
 from run_scripts.lab.suites import ARMS, SUITES
 from run_scripts.summary import Metrics
 
@@ -27,20 +31,30 @@ FIGURES = {
 }
 
 
+# what a run's summary keeps of each step
+KEYS = (
+    *FIGURES.values(),
+    "axpo/no_tool_accuracy", "axpo/no_tool_all_wrong_rate", "axpo/recovery_rate", "axpo/selected_prefixes",
+    "axpo/triggered_questions", "axpo/resampled_tokens", "axpo/continuation_tokens_ratio", "axpo/infra_failures",
+    "axpo/original/response_length/mean", "response_length/mean", "timing_s/gen", "timing_s/axpo/barrier_wait",
+    "timing_s/step", "actor/grad_norm", "actor/kl_loss", "training/rollout_probs_diff_max",
+    "lab/triggered", "lab/offered", "lab/recovered", "lab/extra_tokens", "lab/distinct_calls",
+    *(f"lab/found{n}" for n in DRAWS),
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Curve:
     """Hold one run.
 
     Attributes:
-        steps: metrics by step, from 1, without a gap.
-        tokens: response tokens sampled up to and including each step; what tools return is counted, too.
-        seconds: wall time up to and including each step, start-up left out.
+        steps: metrics by step, from 1, without a gap; those of ``KEYS`` that the run has.
+        rollouts: rollouts of a question.
         validation: (accuracy before, accuracy after) training; None where it is missing.
     """
 
     steps: Sequence[Mapping[str, float]]
-    tokens: Sequence[float]
-    seconds: Sequence[float]
+    rollouts: int
     validation: tuple[float | None, float | None]
 
     @classmethod
@@ -50,31 +64,53 @@ class Curve:
         if metrics is None or not metrics.steps:
             return None
         last = max(metrics.steps)
-        rows = [metrics.steps[step] for step in range(1, last + 1) if step in metrics.steps]
+        rows = []
+        for step in range(1, last + 1):
+            found = dict(metrics.steps.get(step, {}))
+            if found and (dump := folder / "rollouts" / f"{step}.jsonl").exists():
+                found |= step_figures(read_questions(dump))
+            rows.append({key: float(f"{found[key]:.5g}") for key in KEYS if key in found})
+        return cls([row for row in rows if row], rollouts, (metrics.validation.get(0), metrics.validation.get(last)))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the run as columns, None where a step lacks a metric."""
+        keys = [key for key in KEYS if any(key in row for row in self.steps)]
+        columns = {key: [row.get(key) for row in self.steps] for key in keys}
+        return {"rollouts": self.rollouts, "validation": self.validation, "steps": columns}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Curve:
+        """Read what ``to_json`` returned."""
+        columns = found["steps"]
+        rows = [
+            {key: value for key, value in zip(columns, values, strict=True) if value is not None}
+            for values in zip(*columns.values(), strict=True)
+        ]
+        return cls(rows, found["rollouts"], tuple(found["validation"]))
+
+    def total(self, key: str) -> float:
+        """Return the sum of a metric over the steps."""
+        return sum(row.get(key, 0.0) for row in self.steps)
+
+    @property
+    def tokens(self) -> list[float]:
+        """Return response tokens sampled up to and including each step; what tools return is counted, too."""
 
         def spent(row: Mapping[str, float]) -> float:
             ordinary = row.get("axpo/original/response_length/mean", row["response_length/mean"])
-            return ordinary * QUESTIONS * rollouts + row.get("axpo/resampled_tokens", 0.0)
+            return ordinary * QUESTIONS * self.rollouts + row.get("axpo/resampled_tokens", 0.0)
 
-        return cls(
-            steps=rows,
-            tokens=_running(map(spent, rows)),
-            seconds=_running(row["timing_s/step"] for row in rows),
-            validation=(metrics.validation.get(0), metrics.validation.get(last)),
-        )
+        return list(accumulate(map(spent, self.steps)))
+
+    @property
+    def seconds(self) -> list[float]:
+        """Return wall time up to and including each step, start-up left out."""
+        return list(accumulate(row["timing_s/step"] for row in self.steps))
 
     def window(self, key: str, first: int) -> float:
         """Return the mean of a metric over ``WINDOW`` steps from ``first`` (from 0); NaN if none has it."""
         values = [row[key] for row in self.steps[first : first + WINDOW] if key in row]
         return statistics.fmean(values) if values else math.nan
-
-
-def _running(values) -> list[float]:
-    total, found = 0.0, []
-    for value in values:
-        total += value
-        found.append(total)
-    return found
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
@@ -92,16 +128,8 @@ def read_suite(suite: str, root: Path) -> dict[str, dict[int, Curve]]:
     """Return arm -> seed -> run, for what has been run."""
     found: dict[str, dict[int, Curve]] = {}
     for arm in SUITES[suite].arms:
-        n = next(
-            (
-                int(text.split("=")[1])
-                for text in ARMS[arm].overrides
-                if text.startswith("actor_rollout_ref.rollout.n=")
-            ),
-            8,
-        )
         for folder in sorted((root / "runs" / arm).glob("seed*")):
-            if (curve := Curve.read(folder, n)) is not None:
+            if (curve := Curve.read(folder, ARMS[arm].rollouts)) is not None:
                 found.setdefault(arm, {})[int(folder.name.removeprefix("seed"))] = curve
     return found
 
@@ -110,11 +138,12 @@ def table(runs: Mapping[str, Mapping[int, Curve]]) -> str:
     """Return a Markdown table: a row for each arm and window, mean +- 95 % interval over seeds."""
     lines = ["| arm | seeds | steps | " + " | ".join(FIGURES) + " |", "|---" * (3 + len(FIGURES)) + "|"]
     for arm, seeds in runs.items():
-        length = min(len(curve.steps) for curve in seeds.values())
-        for first in range(0, length - WINDOW + 1, WINDOW):
-            cells = [_cell([curve.window(key, first) for curve in seeds.values()]) for key in FIGURES.values()]
+        longest = max(len(curve.steps) for curve in seeds.values())
+        for first in range(0, longest - WINDOW + 1, WINDOW):
+            there = [curve for curve in seeds.values() if len(curve.steps) >= first + WINDOW]
+            cells = [cell([curve.window(key, first) for curve in there]) for key in FIGURES.values()]
             title = ARMS[arm].title if first == 0 else ""
-            lines.append(f"| {title} | {len(seeds)} | {first + 1}-{first + WINDOW} | " + " | ".join(cells) + " |")
+            lines.append(f"| {title} | {len(there)} | {first + 1}-{first + WINDOW} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -132,7 +161,7 @@ def summary(runs: Mapping[str, Mapping[int, Curve]]) -> str:
         pace = statistics.median(
             row["timing_s/step"] for curve in seeds.values() for row in curve.steps[2:] or curve.steps
         )
-        cells = [_cell(before), _cell(after), _cell(gains)]
+        cells = [cell(before), cell(after), cell(gains)]
         lines.append(f"| {ARMS[arm].title} | {len(seeds)} | {' | '.join(cells)} | {tokens:,.0f} | {pace:.1f} |")
     return "\n".join(lines)
 
@@ -154,12 +183,13 @@ def differences(runs: Mapping[str, Mapping[int, Curve]]) -> str:
                 first = min(len(one.steps), len(other.steps)) - WINDOW
                 if first >= 0:
                     gaps.append(one.window(key, first) - other.window(key, first))
-            cells.append(_cell(gaps, sign=True))
+            cells.append(cell(gaps, sign=True))
         lines.append(f"| {ARMS[arm].title} | {len(both)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def _cell(values: Sequence[float], sign: bool = False) -> str:
+def cell(values: Sequence[float], sign: bool = False) -> str:
+    """Format mean and interval of a table's cell; "-" without values."""
     mean, half = interval(values)
     if math.isnan(mean):
         return "-"
@@ -167,41 +197,43 @@ def _cell(values: Sequence[float], sign: bool = False) -> str:
     return text if math.isnan(half) else f"{text} ± {half:.2f}"
 
 
-def plot(runs: Mapping[str, Mapping[int, Curve]], path: Path) -> None:
-    """Draw every figure against steps, response tokens and wall time; means over seeds, single seeds thin."""
+def plot(runs: Mapping[str, Mapping[int, Curve]], path: Path, *, short: bool = False) -> None:
+    """Draw every figure against steps, response tokens and wall time; means over seeds, single seeds thin.
+
+    Args:
+        short: draw tool use and all-wrong questions against steps only, side by side.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    axes_of: Mapping[str, Callable[[Curve], Sequence[float]]] = {
+    scales: Mapping[str, Callable[[Curve], Sequence[float]]] = {
         "step": lambda curve: range(1, len(curve.steps) + 1),
         "thousand response tokens": lambda curve: [value / 1000 for value in curve.tokens],
         "minutes": lambda curve: [value / 60 for value in curve.seconds],
     }
-    figure, grid = pyplot.subplots(
-        len(FIGURES), len(axes_of), figsize=(13, 2.7 * len(FIGURES)), sharey="row", squeeze=False
-    )
-    for row, (name, key) in zip(grid, FIGURES.items(), strict=True):
-        for axes, (label, scale) in zip(row, axes_of.items(), strict=True):
-            for number, (arm, seeds) in enumerate(runs.items()):
-                curves = list(seeds.values())
-                length = min(len(curve.steps) for curve in curves)
-                smooth = [_smooth([step.get(key, math.nan) for step in curve.steps]) for curve in curves]
-                for curve, line in zip(curves, smooth, strict=True):
-                    axes.plot(scale(curve), line, color=f"C{number}", alpha=0.2, linewidth=0.8)
-                middle = [_mean([line[i] for line in smooth]) for i in range(length)]
-                across = [_mean([scale(curve)[i] for curve in curves]) for i in range(length)]
-                axes.plot(across, middle, color=f"C{number}", linewidth=2, label=f"{ARMS[arm].title} ({len(curves)})")
-            axes.grid(alpha=0.3)
-            axes.set_ylim(0, 1)
-            if axes is row[0]:
-                axes.set_ylabel(name, fontsize=9)
-            if row is grid[-1]:
-                axes.set_xlabel(label)
+    names = ["tool use", "questions whose calls are all wrong"] if short else list(FIGURES)
+    panels = [(name, label) for name in names for label in (["step"] if short else scales)]
+    shape = (1, 2) if short else (len(names), len(scales))
+    figure, grid = pyplot.subplots(*shape, figsize=(9, 3) if short else (13, 2.7 * len(names)), squeeze=False)
+    for axes, (name, label) in zip(grid.flat, panels, strict=True):
+        for number, (arm, seeds) in enumerate(runs.items()):
+            curves = list(seeds.values())
+            length = min(len(curve.steps) for curve in curves)
+            smooth = [_smooth([step.get(FIGURES[name], math.nan) for step in curve.steps]) for curve in curves]
+            for curve, line in zip(curves, smooth, strict=True):
+                axes.plot(scales[label](curve), line, color=f"C{number}", alpha=0.2, linewidth=0.8)
+            middle = [_mean([line[i] for line in smooth]) for i in range(length)]
+            across = [_mean([scales[label](curve)[i] for curve in curves]) for i in range(length)]
+            axes.plot(across, middle, color=f"C{number}", linewidth=2, label=f"{ARMS[arm].title} ({len(curves)})")
+        axes.grid(alpha=0.3)
+        axes.set_ylim(0, 1)
+        axes.set_xlabel(label, fontsize=9)
+        axes.set_ylabel(textwrap.fill(name, 24), fontsize=9)
     grid[0][0].legend(fontsize=8, title="arm (seeds)", title_fontsize=8)
     figure.tight_layout()
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=75)
     pyplot.close(figure)
 
 
@@ -217,16 +249,13 @@ def _smooth(values: Sequence[float]) -> list[float]:
 
 def write_csv(runs: Mapping[str, Mapping[int, Curve]], path: Path) -> None:
     """Write a line for every step of every run, so that the report can be checked without the runs."""
-    keys = [*FIGURES.values(), "axpo/recovery_rate", "axpo/selected_prefixes", "axpo/triggered_questions"]
-    keys += ["axpo/resampled_tokens", "axpo/original/response_length/mean", "timing_s/gen", "timing_s/step"]
-    keys += ["actor/grad_norm", "actor/kl_loss", "training/rollout_probs_diff_max", "axpo/infra_failures"]
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["arm", "seed", "step", *keys])
+        writer.writerow(["arm", "seed", "step", *KEYS])
         for arm, seeds in runs.items():
             for seed, curve in seeds.items():
                 for step, row in enumerate(curve.steps, 1):
-                    values = (f"{row[key]:.5g}" if key in row else "" for key in keys)
+                    values = (f"{row[key]:.5g}" if key in row else "" for key in KEYS)
                     writer.writerow([arm, seed, step, *values])
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+_N = "actor_rollout_ref.rollout.n"
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -23,6 +25,11 @@ class Arm:
     title: str
     guess_accuracy: float
     overrides: tuple[str, ...] = ()
+
+    @property
+    def rollouts(self) -> int:
+        """Return the number of rollouts of a question, 8 unless overridden."""
+        return next((int(text.removeprefix(f"{_N}=")) for text in self.overrides if text.startswith(f"{_N}=")), 8)
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,6 @@ class Suite:
 
 
 _GRPO = ("algorithm.adv_estimator=grpo",)
-_N = "actor_rollout_ref.rollout.n"
 
 
 def _at(guess: float) -> list[Arm]:
@@ -77,7 +83,14 @@ _ABLATED = [
     Arm("one-group-g50", "no separate groups", 0.5, ("axpo.separate_groups=false",)),
 ]
 
-ARMS: Mapping[str, Arm] = {arm.name: arm for arm in [*_at(0.5), *_at(0.75), *_rates(), *_VARIED, *_ABLATED]}
+# The policy stays as it is: how often do 16 continuations of a failed prefix recover it, and 16 fresh rollouts?
+_FROZEN = ("actor_rollout_ref.actor.optim.lr=0",)
+_PROBES = [
+    Arm("probe-k16", "16 continuations a prefix", 0.5, (*_FROZEN, "axpo.continuations=16", "axpo.budget_ratio=2.0")),
+    Arm("probe-n24", "16 more rollouts a question", 0.5, (*_FROZEN, *_GRPO, f"{_N}=24")),
+]
+
+ARMS: Mapping[str, Arm] = {arm.name: arm for arm in [*_at(0.5), *_at(0.75), *_rates(), *_VARIED, *_ABLATED, *_PROBES]}
 
 SUITES: Mapping[str, Suite] = {
     "gap": Suite(
@@ -98,6 +111,9 @@ SUITES: Mapping[str, Suite] = {
     ),
     "ablations": Suite(
         "Which part of AXPO matters?", ("axpo-g50", "random-g50", "no-prefix-g50", "one-group-g50", "grpo-g50")
+    ),
+    "probe": Suite(
+        "What does resampling find that fresh rollouts do not, with the policy as it is?", ("probe-k16", "probe-n24"), 1
     ),
     "budget": Suite("How much resampling is worth its cost?", ("axpo-g50", "r0125-g50", "r05-g50")),
 }

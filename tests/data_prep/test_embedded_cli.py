@@ -4,6 +4,7 @@
 
 import io
 import json
+import re
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -46,6 +47,24 @@ def test_seed_makes_rows_and_splits_share_no_image(tmp_path):
     assert one == same and one["train"] == longer["train"][:8]
     images = [row["images"][0]["bytes"] for files in (one, other) for s in ("train", "val") for row in files[s]]
     assert len(set(images)) == 32
+
+
+def test_text_rows_have_no_image_and_the_python_tool_finds_their_answer(tmp_path):
+    files = prepare(tmp_path / "one", "--text", "--train", "200", "--val", "5")
+    assert files == prepare(tmp_path / "same", "--text", "--train", "200", "--val", "5")
+    rows = files["train"] + files["val"]
+    for row in rows:
+        info, (turn,) = row["extra_info"], row["prompt"]
+        assert row["images"] == [] and "<image>" not in turn["content"] and info["tool_selection"] == ["python"]
+        start, steps, add = map(int, re.search(r"with (\d+)\. Do this (\d+) .* add (\d+),", turn["content"]).groups())
+        for _ in range(steps):
+            start = (start**2 + add) % 9973
+        assert str(start % 10) == row["reward_model"]["ground_truth"] == info["answer"]
+        assert row["data_source"] == "axpo/embedded_text" and f"{info['hint']}." in turn["content"]
+    hints = [row["extra_info"]["hint"] == row["reward_model"]["ground_truth"] for row in rows]
+    assert 0.65 < np.mean(hints) < 0.85
+    assert {row["reward_model"]["ground_truth"] for row in rows} == set("0123456789")
+    assert len({row["prompt"][0]["content"] for row in rows}) == len(rows)  # the splits share none
 
 
 def test_image_in_two_splits_is_an_error(monkeypatch):

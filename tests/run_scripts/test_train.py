@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The scripts ``qwen3vl_*.sh``: what they start, and what ``--check`` finds."""
 
+import importlib.metadata
 import itertools
+import json
 import shlex
 import subprocess
 import sys
@@ -150,6 +152,13 @@ def test_check_finds_nothing_wrong_with_the_scripts(size, backend, engine, start
         assert not found(capsys, stage, size=size, BACKEND=backend, ENGINE=engine, **start(size))
 
 
+def test_check_refuses_an_sglang_that_does_not_fit(start, capsys, monkeypatch):
+    version = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.5.15" if name == "sglang" else version(name))
+    (problem,) = found(capsys, "axpo", ENGINE="sglang", **start("8b"))
+    assert "rollout.name=sglang needs sglang <0.5.15,>=0.5.13, got 0.5.15" in problem
+
+
 @pytest.mark.parametrize("size, hardware", itertools.product(SIZES, HARDWARE))
 def test_check_finds_nothing_wrong_with_the_presets(size, hardware, start, capsys):
     for stage in STAGES:
@@ -178,7 +187,7 @@ def test_check_finds_nothing_wrong_with_the_variants(variant, start, capsys):
         (f"{ROLLOUT}.multi_turn.tool_config_path=tools/nothing.yaml", "tools/nothing.yaml"),
         (f"{ROLLOUT}.gpu_memory_utilization=0.3", "the KV cache holds"),
         (f"{ROLLOUT}.gpu_memory_utilization=0.95", "need 94 GiB of 79 during the rollout"),
-        ("actor_rollout_ref.model.use_fused_kernels=false", "the update needs about"),
+        (f"{ACTOR}.ppo_max_token_len_per_gpu=200000", "the update needs about"),
         ("data.train_batch_size=100", "data.train_batch_size"),
         (f"{ACTOR}.optim.lr=fast", f"{ACTOR}.optim.lr must be a number, got 'fast'"),
         ("trainer.save_freq=often", "trainer.save_freq must be a number, got 'often'"),
@@ -190,10 +199,92 @@ def test_check_names_the_problem(override, message, start, capsys):
     assert any(message in line for line in lines), lines
 
 
+MISTAKES = {
+    # what users get wrong most: environment or overrides, the line, and the fix that it must name
+    "a wrong path to the data": (
+        {"DATA": "/nowhere"},
+        [],
+        "DATA: /nowhere has no train.parquet",
+        "python -m data_prep",
+    ),
+    "a wrong path to the model": ({"MODEL": "/nowhere/model"}, [], "MODEL: /nowhere/model is no directory", "a Hub id"),
+    "no model yet": (
+        {"MODEL": "/nowhere/huggingface"},
+        [],
+        "MODEL: /nowhere/huggingface does not",
+        "qwen3vl_8b_sft.sh",
+    ),
+    "a key that does not exist": ({}, ["axpo.budget=1"], "Could not override 'axpo.budget'", "+axpo.budget=1"),
+    "too little memory for the update": (
+        {"HARDWARE": "8x40gb"},
+        [f"{ACTOR}.ppo_max_token_len_per_gpu=98304", f"{ACTOR}.fsdp_config.optimizer_offload=false"],
+        "the update needs about",
+        "optimizer_offload=true",
+    ),
+    "too little memory for the engine": (
+        {},
+        [f"{ROLLOUT}.gpu_memory_utilization=0.3"],
+        "the KV cache holds",
+        "raise actor_rollout_ref.rollout.tensor_model_parallel_size",
+    ),
+    "tensor parallelism that does not divide the GPUs": (
+        {},
+        [f"{ROLLOUT}.tensor_model_parallel_size=3"],
+        f"{ROLLOUT}.tensor_model_parallel_size (3) must divide",
+        "the number of GPUs (8)",
+    ),
+    "tensor parallelism of the actor that does not divide the GPUs": (
+        {"BACKEND": "megatron"},
+        [f"{ACTOR}.megatron.tensor_model_parallel_size=3"],
+        f"{ACTOR}.megatron.tensor_model_parallel_size (3) must divide",
+        "the number of GPUs (8)",
+    ),
+    "rows that ask for a tool that is not configured": (
+        {},
+        [f"{ROLLOUT}.multi_turn.tool_config_path=tools/python.yaml"],
+        "data.train_files: rows of train.parquet ask for the tool 'image_zoom_in'",
+        f"{ROLLOUT}.multi_turn.tool_config_path does not configure",
+    ),
+    "max_model_len below prompt and response": (
+        {},
+        [f"{ROLLOUT}.max_model_len=9000"],
+        f"{ROLLOUT}.max_model_len must be at least 24576",
+        "got 9000",
+    ),
+    "a zoom larger than the response": (
+        {},
+        ["data.max_response_length=1024"],
+        "one answer of image_zoom_in may hold 1 image(s)",
+        "set max_pixels of image_zoom_in to at most",
+    ),
+}
+
+
+@pytest.mark.parametrize("environ, overrides, line, fix", MISTAKES.values(), ids=MISTAKES)
+def test_check_has_a_line_with_the_fix_for(environ, overrides, line, fix, start, capsys):
+    hits = [said for said in found(capsys, "axpo", overrides, **{**start("8b"), **environ}) if line in said]
+    assert len(hits) == 1 and fix in hits[0], hits
+
+
 def test_check_prints_every_problem(start, capsys):
     wrong = ["axpo.continuations=1", f"{ROLLOUT}.max_model_len=9000", f"{ROLLOUT}.tensor_model_parallel_size=3"]
     lines = found(capsys, "axpo", wrong, **start("8b"))
     assert len(lines) == 3, lines
+
+
+def test_summary_draws_a_run(tmp_path, capsys):
+    from run_scripts.summary import main as summary
+
+    folder = tmp_path / "run" / "metrics"
+    folder.mkdir(parents=True)
+    rows = [{"training/global_step": step, "axpo/tool_use_rate": step / 10} for step in range(1, 6)]
+    lines = [json.dumps({"step": row["training/global_step"], "data": row}) for row in rows]
+    (folder / "attempt-000.jsonl").write_text("\n".join(lines))
+    summary([f"mine={tmp_path / 'run'}", "--plot", str(tmp_path / "gap.svg")])
+    assert "rollouts that call the tool" in capsys.readouterr().out
+    assert "mine" in (tmp_path / "gap.svg").read_text()
+    with pytest.raises(SystemExit):
+        summary([str(tmp_path)])
 
 
 # ---------------------------------------------------------------- checkpoints

@@ -4,7 +4,8 @@
 
 verl's hybrid engine starts ``trainer.n_gpus_per_node / tensor_model_parallel_size`` replicas, so two ranks bring two
 vLLM servers. The run has a reference model and cuts every pass into fixed micro-batches. A second run of the same seed
-has one of everything, and its actor batches by tokens. Both must roll out the same tokens and find the same gradient.
+has one of everything, and its actor batches by tokens. A third has its two ranks on two Ray nodes. All must roll out
+the same tokens and find the same gradient.
 
 Three classes below are loaded by the runs themselves, through verl's own options. They record who did what.
 """
@@ -14,8 +15,17 @@ from __future__ import annotations
 import json
 import math
 import os
+import secrets
+import shlex
 import shutil
+import socket
+import sys
+import tempfile
+import time
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,7 +37,8 @@ from run_scripts.quickstart import CHECKPOINT, main
 from run_scripts.summary import Metrics
 from tests.stack.dumps import by_question, check_advantages, check_masks, read_dump
 from tools.image_zoom_in import ImageZoomInTool
-from verl_ext.cpu.env import REPO_ROOT
+from verl_ext.cpu.env import REPO_ROOT, cpu_environment
+from verl_ext.cpu.launch import Run, launch
 
 pytestmark = pytest.mark.stack
 
@@ -61,6 +72,15 @@ ONE = [
     "actor_rollout_ref.ref.log_prob_use_dynamic_bsz=false",
     "actor_rollout_ref.ref.log_prob_micro_batch_size_per_gpu=5",
 ]
+# verl's nodes have equal numbers of ranks. Ray forbids to size a cluster that runs already; nodes avoid the loopback.
+ON_TWO_NODES = [
+    *("trainer.nnodes=2", "trainer.n_gpus_per_node=1", "reward.num_workers=2"),
+    *("ray_kwargs.ray_init.num_cpus=null", "ray_kwargs.ray_init.num_gpus=null"),
+    *("ray_kwargs.ray_init.object_store_memory=null", "ray_kwargs.ray_init._node_ip_address=null"),
+]
+# What a CPU run needs in every process; ``ray start`` knows nothing of it on the second node.
+FORWARDED = ("VERL_PLATFORM", "VERL_USE_EXTERNAL_MODULES", "PYTHONPATH")
+ACTORS = {"AXPOAgentLoopWorker", "RewardLoopWorker", "WorkerDict", "vLLMHttpServer"}
 
 
 # ------------------------------------------------------------------ loaded by the runs
@@ -115,7 +135,7 @@ def recorders(folder: Path) -> list[str]:
 
 
 def run(output: Path, steps: int, *overrides: str) -> None:
-    argv = [f"--steps={steps}", "--seed=3", "--val=8", f"--output={output}", "--timeout=600", "--"]
+    argv = [f"--steps={steps}", "--seed=3", "--val=8", f"--output={output}", "--timeout=900", "--"]
     assert main([*argv, *COMMON, *overrides]) == 0
 
 
@@ -142,6 +162,67 @@ def one(two, tmp_path_factory):
     shutil.copytree(two / "data", output / "data")
     run(output, 1, *ONE)
     return output
+
+
+@contextmanager
+def ray_nodes(folder: Path) -> Iterator[tuple[str, list[Run]]]:
+    """Start two Ray nodes on this machine, each with one logical GPU; yield their address and their processes.
+
+    The second node lacks this project's environment: what a run needs there must come with the run.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    start = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"]
+    start += ["--num-cpus=16", "--num-gpus=1", "--object-store-memory=300000000"]
+    start += ["--min-worker-port=0", "--max-worker-port=0", "--dashboard-agent-listen-port=0"]
+    with (
+        tempfile.TemporaryDirectory(prefix="axpo-", dir="/tmp", ignore_cleanup_errors=True) as ray,
+        ExitStack() as stack,
+    ):
+        head = ["--head", f"--port={address.split(':')[1]}", "--include-dashboard=false", f"--temp-dir={ray}"]
+        nodes = []
+        for name, options, env in (
+            ("head", head, {}),
+            ("second", [f"--address={address}"], dict.fromkeys(FORWARDED, "")),
+        ):
+            log = folder / f"{name}.txt"
+            nodes.append(stack.enter_context(launch([*start, *options], log, env=env, ray=False)))
+            while "Ray runtime started" not in log.read_text():
+                assert nodes[-1].process.poll() is None, log.read_text()
+                time.sleep(0.2)
+        yield address, nodes
+
+
+def actors(node: Run) -> set[str]:
+    """Return the classes of the actors that live on a node."""
+    titles = [" ".join(process.cmdline()) for process in node.members()]
+    # "ray::Class.method", padded with blanks, or "ray::name:Class.method"
+    return {title.split(":")[-1].split(".")[0].strip() for title in titles if title.startswith("ray::")}
+
+
+@pytest.fixture(scope="module")
+def two_nodes(two, tmp_path_factory):
+    """Return the output of a run like ``two`` with one rank on each of two nodes, and the actors of each node."""
+    output, seen = tmp_path_factory.mktemp("two-nodes"), [set(), set()]
+    shutil.copytree(two / "data", output / "data")
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("RAY_AUTH_MODE", "token")  # as run_scripts/README.md tells users of several nodes
+        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        address, nodes = stack.enter_context(ray_nodes(output))
+        patch.setenv("RAY_ADDRESS", address)
+        env = {name: cpu_environment()[name] for name in FORWARDED}
+        env["VERL_FILE_LOGGER_PATH"] = str(output / "metrics" / "attempt-000.jsonl")
+        env["TENSORBOARD_DIR"] = str(output / "tensorboard")
+        env = {name: shlex.quote(value) for name, value in env.items()}
+        env = [f"+ray_kwargs.ray_init.runtime_env.env_vars.{name}='{value}'" for name, value in env.items()]
+        done = stack.enter_context(ThreadPoolExecutor(1)).submit(run, output, 1, *TWO, *ON_TWO_NODES, *env)
+        while not done.done():
+            time.sleep(1)
+            seen = [known | actors(node) for known, node in zip(seen, nodes, strict=True)]
+        done.result()
+    return output, seen
 
 
 # ------------------------------------------------------------------------------ tests
@@ -213,22 +294,38 @@ def test_optimizer_steps_are_those_of_grpo(two):
     assert sum(step["axpo/padding_rows"] for step in steps.values()) > 0, "every batch happened to divide evenly"
 
 
+def first_step(output: Path) -> list:
+    """Return the tokens, rewards and trees of the first step, whatever the order of its rows."""
+    names = ("session", "role", "source_session", "prefix_length", "response_ids", "response_mask", "score")
+    return sorted(
+        [members[0]["prompt_ids"], [[row[name] for name in names] for row in members]]
+        for members in by_question(read_dump(output / "rollouts" / "1.jsonl")).values()
+    )
+
+
+def assert_same_update(one: Path, other: Path, tolerance: float) -> None:
+    first, second = (Metrics(output / "metrics").steps[1] for output in (one, other))
+    # The KL term compares the actor with the reference after the first mini-batch of the step has moved the actor.
+    for name in ("actor/grad_norm", "actor/pg_loss", "actor/kl_loss"):
+        assert second[name] == pytest.approx(first[name], rel=tolerance), name
+
+
 def test_two_roll_out_the_tokens_of_one(one, two):
     """Tokens, rewards and trees do not depend on the number of workers and replicas."""
-
-    def step(output):
-        names = ("session", "role", "source_session", "prefix_length", "response_ids", "response_mask", "score")
-        return sorted(
-            [members[0]["prompt_ids"], [[row[name] for name in names] for row in members]]
-            for members in by_question(read_dump(output / "rollouts" / "1.jsonl")).values()
-        )
-
-    assert step(one) == step(two)
+    assert first_step(one) == first_step(two)
 
 
 def test_two_compute_the_gradient_of_one(one, two):
     """A row's weight does not depend on the ranks, the micro-batches, or the padding rows."""
-    first, second = (Metrics(output / "metrics").steps[1] for output in (one, two))
-    # The KL term compares the actor with the reference after the first mini-batch of the step has moved the actor.
-    for name in ("actor/grad_norm", "actor/pg_loss", "actor/kl_loss"):
-        assert second[name] == pytest.approx(first[name], rel=5e-3), name
+    assert_same_update(one, two, 5e-3)
+
+
+def test_a_second_node_does_its_share(two_nodes):
+    """The recipe's modules load on a node that has nothing of this project's environment."""
+    for actors_of_a_node in two_nodes[1]:
+        assert ACTORS <= actors_of_a_node
+
+
+def test_two_nodes_train_as_one(two, two_nodes):
+    assert first_step(two) == first_step(two_nodes[0])
+    assert_same_update(two, two_nodes[0], 1e-4)

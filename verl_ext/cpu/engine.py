@@ -1,6 +1,6 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""FSDP engine for device "cpu" (``actor_rollout_ref.model.external_lib=verl_ext.cpu.engine``)."""
+"""What ``actor_rollout_ref.model.external_lib`` loads on device "cpu": the FSDP engine, and the adapter of SGLang."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 
 import torch
 import verl.workers.engine.fsdp.transformer_impl as fsdp_impl
+import verl.workers.rollout.base as rollout_base
 from torch.distributed.fsdp import CPUOffloadPolicy
 from verl.workers.engine.base import EngineRegistry
 from verl.workers.rollout.utils import get_vision_placeholder_token_ids
@@ -15,6 +16,8 @@ from verl.workers.rollout.utils import get_vision_placeholder_token_ids
 import verl_ext.position_ids  # noqa: F401  multimodal rows of equal length occur in every toy run
 from verl_ext.versions import patch_applies
 
+# a name, so that SGLang is imported only where it is the rollout engine
+rollout_base._ROLLOUT_REGISTRY["sglang", "async"] = "verl_ext.cpu.sglang_rollout.CPUServerAdapter"
 _VERL_PINS_MEMORY = patch_applies("the reference model offloads to pinned memory", "==0.9.1", "verl")
 
 

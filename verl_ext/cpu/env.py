@@ -39,6 +39,7 @@ def cpu_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
         # pinning threads to cores starves the trainer that shares them
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         "VLLM_MLA_DISABLE": "1",
+        "SGLANG_USE_CPU_ENGINE": "1",
         # compiling costs 20 s at start and gains nothing on a tiny model
         "TORCHDYNAMO_DISABLE": "1",
         "TOKENIZERS_PARALLELISM": "false",

@@ -121,7 +121,7 @@ def launch(
         command: program and arguments.
         log: file for standard output and error.
         env: variables on top of ``cpu_environment()``.
-        ray: append Hydra overrides that give the run a Ray session of its own.
+        ray: append Hydra overrides that give the run a Ray session of its own, unless ``RAY_ADDRESS`` names a session.
 
     Yields:
         The run; wait for its process or watch it. Leaving the block ends it if it still runs.
@@ -131,7 +131,8 @@ def launch(
     ray_dir = tempfile.mkdtemp(prefix="axpo-", dir="/tmp")  # short: Ray puts sockets there, paths end at 107 bytes
     marker = Path(ray_dir).name
     environment = {**os.environ, **cpu_environment(), **(env or {}), "AXPO_RUN_ID": marker}
-    command = list(command) + ([f"+ray_kwargs.ray_init._temp_dir={ray_dir}"] if ray else [])
+    own_session = ray and not environment.get("RAY_ADDRESS")
+    command = list(command) + ([f"+ray_kwargs.ray_init._temp_dir={ray_dir}"] if own_session else [])
     with log.open("ab") as output:
         process = subprocess.Popen(
             command, stdout=output, stderr=subprocess.STDOUT, env=environment, cwd=REPO_ROOT, start_new_session=True

@@ -185,6 +185,13 @@ def _compose(overrides):
 ROLLOUT, ACTOR, MODEL = (f"actor_rollout_ref.{group}" for group in ("rollout", "actor", "model"))
 TOOLS = f"{ROLLOUT}.multi_turn.tool_config_path"
 ZOOM = f"{TOOLS}=tools/image_zoom_in.yaml"
+REF = "actor_rollout_ref.ref"
+FIXED = [
+    f"{ACTOR}.use_dynamic_bsz=false",
+    f"{ACTOR}.ppo_micro_batch_size_per_gpu=2",
+    f"{ROLLOUT}.log_prob_micro_batch_size_per_gpu=4",
+]
+FIXED_REF = [f"{REF}.log_prob_use_dynamic_bsz=false"]  # under an actor that batches by tokens
 # room for the largest answer of that tool, 8,100 tokens, which the preset for the tiny model has not
 LONG = ("data.max_response_length=16384", f"{ROLLOUT}.max_model_len=16704", f"{ACTOR}.ppo_max_token_len_per_gpu=16704")
 GRPO = "algorithm.adv_estimator=grpo"
@@ -229,7 +236,9 @@ NORM = f"{ACTOR}.loss_agg_mode=seq-mean-token-sum-norm"
         [f"{ROLLOUT}.max_model_len=512", f"+{ROLLOUT}.engine_kwargs.vllm.max_model_len=512"],
         [f"{ACTOR}.ppo_max_token_len_per_gpu=512"],
         [f"{ACTOR}.ppo_max_token_len_per_gpu=256", f"{ACTOR}.ulysses_sequence_parallel_size=2"],
-        [f"{ACTOR}.ppo_max_token_len_per_gpu=100", f"{ACTOR}.use_dynamic_bsz=false"],
+        [f"{ACTOR}.ppo_max_token_len_per_gpu=100", *FIXED, f"{REF}.log_prob_micro_batch_size_per_gpu=1"],
+        [*FIXED, f"{ACTOR}.ppo_max_token_len_per_gpu=100", f"{ACTOR}.use_kl_loss=false"],
+        [*FIXED_REF, f"{REF}.log_prob_micro_batch_size_per_gpu=3", f"{REF}.log_prob_max_token_len_per_gpu=9"],
         [f"{ACTOR}.clip_ratio=0.4"],  # what clip_ratio_high says
         [f"{ACTOR}.clip_ratio=0.3", f"{ACTOR}.clip_ratio_low=null"],
         [f"{ROLLOUT}.logprobs_mode=raw_logprobs"],
@@ -269,6 +278,23 @@ def test_every_engine_composes_with_every_rollout(read, engine, strategy, rollou
     config = read(f"model_engine={engine}", f"{ROLLOUT}.name={rollout}", ZOOM, preset=False)
     validate_axpo_config(config)
     assert (config.actor_rollout_ref.actor.strategy, config.actor_rollout_ref.rollout.name) == (strategy, rollout)
+
+
+@pytest.mark.parametrize(
+    "virtual, group, refused", [(2, 3, True), (2, 4, False), (2, 6, False), (2, None, False), (1, 3, False)]
+)
+def test_groups_of_a_virtual_pipeline_hold_its_stages(read, virtual, group, refused):
+    engine = f"{ACTOR}.megatron"
+    option = f"{engine}.override_transformer_config.microbatch_group_size_per_vp_stage"
+    stages = [f"{engine}.pipeline_model_parallel_size=4", f"{engine}.virtual_pipeline_model_parallel_size={virtual}"]
+    config = read(
+        "model_engine=megatron", ZOOM, *stages, f"+{option}={'null' if group is None else group}", preset=False
+    )
+    if not refused:
+        validate_axpo_config(config)
+        return
+    with pytest.raises(ConfigError, match=rf"{option} must be at least 4, the pipeline_model_parallel_size, got 3"):
+        validate_axpo_config(config)
 
 
 def test_rows_of_the_embedded_task_pass(read, tmp_path):
@@ -465,6 +491,18 @@ def test_grpo_refuses_it_too(read, override):
 @pytest.mark.parametrize(
     "overrides, message",
     [
+        (
+            [f"{ROLLOUT}.log_prob_use_dynamic_bsz=false"],
+            "(false) must be actor_rollout_ref.actor.use_dynamic_bsz (true)",
+        ),
+        ([f"{ACTOR}.use_dynamic_bsz=false"], f"{ACTOR}.ppo_micro_batch_size_per_gpu must be at least 1, got null"),
+        (FIXED, f"{REF}.log_prob_micro_batch_size_per_gpu must be at least 1, got null"),
+        (FIXED_REF, f"{REF}.log_prob_micro_batch_size_per_gpu must be at least 1, got null"),
+        ([*FIXED_REF, f"{REF}.log_prob_micro_batch_size=8"], f"{REF}.log_prob_micro_batch_size_per_gpu must be"),
+        (
+            [*FIXED, f"{REF}.log_prob_use_dynamic_bsz=true", f"{REF}.log_prob_max_token_len_per_gpu=9"],
+            f"{REF}.log_prob_max_token_len_per_gpu must be at least 512, got 9",
+        ),
         (["trainer.val_only=true", "trainer.val_before_train=false"], "trainer.val_only=true needs trainer.val_before"),
         (
             [f"{ACTOR}.ppo_max_token_len_per_gpu=255", f"{ACTOR}.ulysses_sequence_parallel_size=2"],
@@ -520,20 +558,28 @@ def test_a_subclass_of_the_manager_or_of_the_agent_loop_is_fine(read, tmp_path, 
     validate_axpo_config(read(f"{ROLLOUT}.agent.agent_loop_config_path={{data}}/own_loops.yaml"))
 
 
-@pytest.mark.parametrize("installed, refused", [("0.5.12", True), ("0.5.12.post1", True), ("0.5.13", False)])
-def test_sglang_that_encodes_prompts_with_images_again(read, monkeypatch, installed, refused):
+@pytest.mark.parametrize(
+    "installed, why",
+    [
+        ("0.5.12", "encodes the text again"),
+        ("0.5.12.post1", "encodes the text again"),
+        ("0.5.13", None),
+        ("0.5.13.post1", None),
+        ("0.5.14", None),
+        ("0.5.15", "needs a transformers that verl 0.9.1 refuses"),
+        ("0.5.20", "verl cannot start it"),
+    ],
+)
+def test_sglang_of_a_version_that_does_not_fit(read, monkeypatch, installed, why):
     versions = {"sglang": installed}
     monkeypatch.setattr(importlib.metadata, "version", lambda name: versions[name])
-    monkeypatch.delenv("SGLANG_MM_AVOID_RETOKENIZE", raising=False)
     config = read(f"{ROLLOUT}.name=sglang", "data.train_files={data}/images.parquet")
-    if refused:
-        with pytest.raises(ConfigError, match=rf"needs sglang 0\.5\.13 or later, got {installed}: .*#26555"):
-            validate_axpo_config(config)
-        return
-    validate_axpo_config(config)
-    monkeypatch.setenv("SGLANG_MM_AVOID_RETOKENIZE", "0")
-    with pytest.raises(ConfigError, match="SGLANG_MM_AVOID_RETOKENIZE must be true, got '0'"):
+    if why is None:
         validate_axpo_config(config)
+        return
+    with pytest.raises(ConfigError, match=rf"needs sglang .*0\.5\.13.*, got {installed}: .*{why}") as error:
+        validate_axpo_config(config)
+    assert 'pip install "verl==0.9.1" "sglang==0.5.14"' in str(error.value)
 
 
 def test_defaults_are_a_configuration_that_runs(read):

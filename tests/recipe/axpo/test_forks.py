@@ -173,7 +173,7 @@ def test_a_malformed_call_is_tool_use_and_an_unclosed_one_is_not():
 
 def test_reasons_are_strings_for_metric_keys():
     assert [str(reason) for reason in NoForkReason] == [
-        *("unreadable", "no_call", "in_thinking", "unclosed", "unparsable"),
+        *("unreadable", "no_call", "no_answer", "no_thinking", "in_thinking", "unclosed", "unparsable"),
         *("merged_tag", "no_log_probs", "nan", "literal_tag", "last_turn"),
     ]
 

@@ -221,6 +221,23 @@ def test_a_session_in_time_is_written(writing):
     assert [rollout.valid for rollout in writing._trees["q"].settled()] == [False, True]
 
 
+@pytest.mark.parametrize("branching", [True, False])
+def test_a_bonus_is_written_with_the_row_and_the_tree_keeps_the_outcome(writing, monkeypatch, branching):
+    outputs = []
+
+    async def write(self, output, validate, **kwargs):
+        outputs.append(output)
+
+    monkeypatch.setattr(undecorated(AgentLoopWorkerTQ), "_agent_loop_postprocess", write)
+    writing.axpo, writing.branching = AXPOConfig(tool_bonus=0.25), branching
+    writing._read = lambda output, calls: Reading(True, (), NoForkReason.UNPARSABLE)
+    writing._trees["q"] = tree = writing._new_tree("q", 1)
+    for validate in (False, True):
+        asyncio.run(writing._run_agent_loop({}, TRAJECTORY | {"place": 0, "validate": validate}, uid="q", session_id=0))
+    assert [output.reward_score for output in outputs] == [1.25, 1.0]  # a validation is the outcome's alone
+    assert [rollout.reward for rollout in tree.settled()] == [1.0]
+
+
 @pytest.mark.parametrize("reward", [None, float("nan"), float("inf")])
 def test_a_reward_that_is_no_number_fails_the_session(writing, monkeypatch, reward):
     async def score(self, outputs, kwargs):

@@ -7,12 +7,13 @@ import random
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recipe.axpo.forks import ToolCallSpan
 from recipe.axpo.selection import (
     RANKINGS,
+    TRIGGERS,
     Candidate,
     SettledRollout,
     decided,
@@ -21,6 +22,7 @@ from recipe.axpo.selection import (
     prefix_budget,
     restrict_spans,
     select_prefixes,
+    wrong_rollouts,
 )
 
 
@@ -63,6 +65,26 @@ def names(candidates):
 )
 def test_is_triggered(rollouts, triggered):
     assert is_triggered(rollouts) is triggered
+
+
+@pytest.mark.parametrize(
+    "trigger, rollouts, sessions",
+    [
+        ("all_wrong", [tool(0), tool(1), no_tool(2)], [0, 1]),
+        ("all_wrong", [tool(0), tool(1, reward=1.0), no_tool(2)], []),
+        ("partly_wrong", [tool(0), tool(1), no_tool(2)], [0, 1]),
+        ("partly_wrong", [tool(1), tool(0, reward=1.0), no_tool(2)], [1]),
+        ("partly_wrong", [tool(0, reward=1.0), tool(1, valid=False), no_tool(2)], []),
+        ("partly_wrong", [no_tool(0)], []),
+        ("no_tool_all_wrong", [tool(0), no_tool(2), no_tool(1)], [1, 2]),
+        ("no_tool_all_wrong", [tool(0), no_tool(1), no_tool(2, reward=1.0)], []),
+        ("no_tool_all_wrong", [tool(0), no_tool(1, valid=False)], []),
+    ],
+)
+def test_triggers(trigger, rollouts, sessions):
+    assert [rollout.session for rollout in wrong_rollouts(rollouts, trigger=trigger)] == sessions
+    with pytest.raises(ValueError, match="trigger must be one of all_wrong, partly_wrong, no_tool_all_wrong"):
+        wrong_rollouts(rollouts, trigger="right")
 
 
 def test_threshold():
@@ -315,22 +337,24 @@ def test_decided_errors():
 N = 5
 orders = st.randoms(use_true_random=False)
 ranked = st.sampled_from(sorted(RANKINGS))
+triggers = st.sampled_from(sorted(TRIGGERS))
 
 
-@given(batches, st.integers(0, 12), ranked, st.integers(0, 3))
-def test_at_the_end_everything_is_decided(batch, budget, ranking, seed):
+@given(batches, st.integers(0, 12), triggers, ranked, st.integers(0, 3))
+def test_at_the_end_everything_is_decided(batch, budget, trigger, ranking, seed):
     groups = build(batch)
-    common = {"budget": budget, "ranking": ranking, "seed": seed}
+    common = {"budget": budget, "trigger": trigger, "ranking": ranking, "seed": seed}
     certain, lost = decided(groups, num_questions=len(groups), rollouts_per_question=N, **common)
     assert certain == select_prefixes(groups, **common)
     assert certain + lost == select_prefixes(groups, **{**common, "budget": 10**6})
 
 
-@given(batches, st.integers(0, 12), ranked, st.integers(0, 3), orders)
-def test_no_completion_changes_what_is_decided(batch, budget, ranking, seed, rng):
+@settings(deadline=None)  # a busy machine is no failure
+@given(batches, st.integers(0, 12), triggers, ranked, st.integers(0, 3), orders)
+def test_no_completion_changes_what_is_decided(batch, budget, trigger, ranking, seed, rng):
     """Settle in a random order; at every point compare with the batch as it really ends and with other endings."""
     groups = build(batch)
-    common = {"budget": budget, "ranking": ranking, "seed": seed}
+    common = {"budget": budget, "trigger": trigger, "ranking": ranking, "seed": seed}
     order = list(groups)
     rng.shuffle(order)
     before = ([], [])

@@ -109,7 +109,7 @@ def check_rows(world: World, run: Run) -> None:
             fork = column.get("prefix_length")
             begin, end = {
                 Role.ROLLOUT: (0, len(by)),
-                Role.SOURCE: (0, fork),
+                Role.SOURCE: (0, fork or len(by)),  # from scratch nothing of it is shared
                 Role.CONTINUATION: (fork, len(by)),
             }[column["role"]]
             expected = [int(owner is not None and begin <= i < end) for i, owner in enumerate(by)]
@@ -131,8 +131,8 @@ def check_rows(world: World, run: Run) -> None:
 
 
 def check_branches(world: World, run: Run, question: str) -> None:
-    """Continuations: cut behind an opening tag that the source wrote, with its images and one request id for all K."""
-    open_id = world.tokenizer.convert_tokens_to_ids("<tool_call>")
+    """Continuations: cut behind a tag that the source wrote or before a turn, with its images and one id for all K."""
+    tags = world.tokenizer.convert_tokens_to_ids(["<tool_call>", "</think>"])
     forks: dict[tuple[int, int], set[str]] = defaultdict(set)
     for call in (call for call in run.calls if call.question == question):
         parent = None if call.parent is None else run.calls[call.parent]
@@ -141,7 +141,8 @@ def check_branches(world: World, run: Run, question: str) -> None:
         if call.cut is not None:
             forks[parent.number, call.cut].add(call.request_id)
             assert parent.continuation is None and call.continuation is not None
-            assert parent.token_ids[call.cut - 1] == open_id and call.prompt_ids == parent.ids[: len(call.prompt_ids)]
+            assert call.cut == 0 or parent.token_ids[call.cut - 1] in tags
+            assert call.prompt_ids == parent.ids[: len(call.prompt_ids)]
             assert call.image_sizes == parent.image_sizes
     first = [call for call in run.calls if call.question == question and call.parent is None]
     assert all(len(ids) == 1 for ids in forks.values()), "each continuation would compute the prefix again"

@@ -3,7 +3,8 @@
 """An LLM engine that plays a script, and remembers every request token for token.
 
 It decides by what it is shown. A prompt must be the question's own, or extend by a tool's answer what the engine has
-said before, or be cut right behind an opening tag of what it has said: anything else is a violation.
+said before, or be cut somewhere in what it has said to the session that a continuation's seed names: anything else is a
+violation. Without seeds a continuation is told by the opening tag that its prompt ends with.
 """
 
 from __future__ import annotations
@@ -64,12 +65,12 @@ class ScriptedEngine:
         questions: dict[str, Question],
         answers: dict[str, str],
         max_length: int,
-        numbers: dict[int, int] | None = None,
+        numbers: dict[int, tuple[int, int | None]] | None = None,
     ) -> None:
         """Forget everything and play ``questions``; ``answers`` are the right ones, ``max_length`` the engine's.
 
-        ``numbers``: sampling seed -> number in the script of the session or continuation that has it. Without seeds the
-        script is played in the order in which requests come.
+        ``numbers``: sampling seed -> numbers in the script of the session and, if it is one, of the continuation.
+        Without seeds the script is played in the order in which requests come.
         """
         self.numbers = numbers or {}
         self.max_length = max_length
@@ -98,8 +99,8 @@ class ScriptedEngine:
         if scripted.fault in ("fails", "hangs", "kills"):
             self.failed.append((name, session, number))
             return scripted.fault
-        forked = prompt[-1] == self.open_id
-        token_ids, log_probs = self._sample(scripted, name, forked, self.max_length - len(prompt))
+        forked, inside = number is not None and turn == 0, prompt[-1] == self.open_id
+        token_ids, log_probs = self._sample(scripted, name, inside, self.max_length - len(prompt))
         cut = len(prompt) - len(parent.prompt_ids) if forked else None
         self.calls.append(
             Call(
@@ -115,6 +116,12 @@ class ScriptedEngine:
     ) -> tuple[Call | None, str, int | None, int]:
         """(parent, session, continuation, turn) of a request."""
         known = [call for call in self.calls if call.question == question.name]
+        source, number = self.numbers.get(seed, (None, None))
+        if number is not None and not any(call.seed == seed for call in known):
+            name = list(question.sessions)[source]
+            held = [c for c in known if (c.session, c.continuation) == (name, None) and c.ids[: len(prompt)] == prompt]
+            parent = max((c for c in held if len(c.prompt_ids) <= len(prompt)), key=lambda call: len(call.prompt_ids))
+            return parent, name, number, 0
         if prompt[-1] == self.open_id:
             (parent,) = (c for c in known if len(c.prompt_ids) < len(prompt) and c.ids[: len(prompt)] == prompt)
             return parent, parent.session, self._next(question.name, parent.session, seed), 0
@@ -129,7 +136,7 @@ class ScriptedEngine:
 
     def _next(self, question: str, session: str | None, seed: int | None) -> int:
         if seed in self.numbers:
-            return self.numbers[seed]
+            return self.numbers[seed][0]
         number = self.started.get((question, session), 0)
         self.started[question, session] = number + 1
         return number

@@ -60,6 +60,9 @@ VARIANTS = {
     "axpo": (AXPOAgentLoopManager, ("actor_rollout_ref.rollout.agent.num_workers=2",)),
     "barrier": (AXPOAgentLoopManager, ("actor_rollout_ref.rollout.agent.num_workers=2", "axpo.early_release=false")),
     "axpo_last": (AXPOAgentLoopManager, ("axpo.fork=last",)),
+    "from_scratch": (AXPOAgentLoopManager, ("axpo.fork=from_scratch",)),
+    "after_answer": (AXPOAgentLoopManager, ("axpo.fork=after_answer",)),
+    "no_tool": (AXPOAgentLoopManager, ("axpo.trigger=no_tool_all_wrong", "axpo.fork=after_thinking")),
     "grpo": (AXPOAgentLoopManager, ("algorithm.adv_estimator=grpo",)),
     "stock": (AgentLoopManagerTQ, ("algorithm.adv_estimator=grpo",)),
     "faults": (FaultyManager, FAULTS),
@@ -170,7 +173,7 @@ class World:
 
     def manager(self, name: str):
         """The manager, started if need be. A job has one coordinator with one set of options: they take turns."""
-        job = name if name in ("grpo", "stock", "faults", "barrier") else "axpo"
+        job = name if name in ("grpo", "stock", "faults", "barrier", "no_tool") else "axpo"
         if job not in ("stock", self.job):
             coordinator = get_coordinator()
             for rival in set(self.managers) - {"stock"}:
@@ -226,12 +229,12 @@ class World:
         tu.assign_non_tensor_data(batch, "global_steps", self.step)
         return batch, answers
 
-    def _numbers(self, questions: int) -> dict[int, int]:
-        """Sampling seed -> number in the script, of every session and continuation that the next batch may have."""
+    def _numbers(self, questions: int) -> dict[int, tuple[int, int | None]]:
+        """Sampling seed -> (session, continuation) in the script, of all that the next batch may have."""
         numbers = {}
         for place in range(questions):
             for session in range(N + N * K):
-                number = session if session < N else (session - N) % K
+                number = (session, None) if session < N else divmod(session - N, K)
                 numbers[session_seed(0, self.step, place, session)] = number
         return numbers
 
