@@ -5,6 +5,8 @@
 python -m run_scripts.lab list
 python -m run_scripts.lab run gap --seeds 5 --steps 60     # resumable; what is done is skipped
 python -m run_scripts.lab report gap                       # rebuilt from the runs' own metrics
+python -m run_scripts.lab map                              # a two-line policy instead of a model: minutes, one core
+python -m run_scripts.lab proposition                      # both sides of Proposition 1, counted with that policy
 python -m run_scripts.lab confidence                       # does a call's confidence measure its entropy?
 python -m run_scripts.lab evidence                         # summaries, tables and pictures of docs/evidence.md
 """
@@ -12,6 +14,7 @@ python -m run_scripts.lab evidence                         # summaries, tables a
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 from pathlib import Path
 
@@ -39,7 +42,17 @@ def main(argv: list[str] | None = None) -> int:
     run.add_argument("--jobs", type=int, default=1, help="runs at the same time; each needs 10 GiB and one core")
     run.add_argument("--arms", help="comma-separated names, instead of all arms of the suite")
     run.add_argument("overrides", nargs="*", help="Hydra overrides of all runs; use another --output with them")
+    tabular = commands.add_parser("map", help="where AXPO helps, does nothing or hurts: a tabular policy over a grid")
+    tabular.add_argument("--grid", default="all", help='a study, "all" of them, or "q=0.3 p_tool=0.1,0.2 p_guess=0.75"')
+    tabular.add_argument("--arms", help="comma-separated names, with a grid of your own (default: all)")
+    proposition = commands.add_parser("proposition", help="resampling against fresh rollouts, counted")
+    for command in (tabular, proposition):
+        command.add_argument("--seeds", type=int, default=20, help="seeds 1 to N of every arm")
+        command.add_argument("--output", type=Path, default=Path("outputs/lab/map"), help="directory of the map")
+    tabular.add_argument("--steps", type=int, default=300, help="training steps of 32 questions")
     args = parser.parse_args(argv)
+    if args.command in ("map", "proposition"):
+        return _map(args, tabular if args.command == "map" else proposition)
     if args.command == "list":
         for name, suite in SUITES.items():
             print(f"{name}: {suite.help} ({suite.seeds} seeds)")
@@ -73,6 +86,26 @@ def main(argv: list[str] | None = None) -> int:
     root = args.output.resolve()
     jobs = [Job(arm, seed, args.steps, root) for seed in range(1, seeds + 1) for arm in arms]
     return 0 if run_all(jobs, args.jobs, args.overrides) else 1
+
+
+def _map(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    from run_scripts.lab import map as maps
+
+    if args.seeds < 1:
+        parser.error(f"--seeds must be at least 1, got {args.seeds}")
+    root = args.output.resolve()
+    if args.command == "proposition":
+        print(maps.write_proposition(root, args.seeds))
+        return 0
+    if args.steps < 1:
+        parser.error(f"--steps must be at least 1, got {args.steps}")
+    try:
+        studies = maps.choose(args.grid, args.arms)
+    except ValueError as error:
+        parser.error(str(error))
+    maps.run_all(itertools.chain(*map(maps.runs_of, studies.values())), root, args.seeds, args.steps)
+    print(maps.write_report(studies, root, args.seeds, args.steps))
+    return 0
 
 
 if __name__ == "__main__":
