@@ -10,4 +10,10 @@ eval "$("$AXPO_VENV/bin/python" -m verl_ext.cpu.env)"
 "$AXPO_VENV/bin/ruff" format --check .
 "$AXPO_VENV/bin/mypy"
 PYTHONPATH=. "$AXPO_VENV/bin/lint-imports" --no-cache
-exec "$AXPO_VENV/bin/python" -m pytest --durations=10 "$@"
+tests=("$AXPO_VENV/bin/python" -m pytest --durations=10)
+[ $# -eq 0 ] || exec "${tests[@]}" "$@"
+# The runs of the whole stack need all cores and 10 GiB each, so they come one after the other.
+status=0
+"${tests[@]}" --numprocesses=auto --maxprocesses=4 --dist=worksteal --ignore=tests/stack || status=$?
+"${tests[@]}" tests/stack || status=$?
+exit "$status"

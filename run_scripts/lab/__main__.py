@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import re
 import sys
 from pathlib import Path
 
@@ -41,7 +42,8 @@ def main(argv: list[str] | None = None) -> int:
     run.add_argument("--steps", type=int, default=60, help="training steps of 8 questions")
     run.add_argument("--jobs", type=int, default=1, help="runs at the same time; each needs 10 GiB and one core")
     run.add_argument("--arms", help="comma-separated names, instead of all arms of the suite")
-    run.add_argument("overrides", nargs="*", help="Hydra overrides of all runs; use another --output with them")
+    run.usage = run.format_usage().removeprefix("usage: ").rstrip() + " [OVERRIDE ...]"
+    run.epilog = "Further arguments are Hydra overrides of all runs; use another --output with them."
     tabular = commands.add_parser("map", help="where AXPO helps, does nothing or hurts: a tabular policy over a grid")
     tabular.add_argument("--grid", default="all", help='a study, "all" of them, or "q=0.3 p_tool=0.1,0.2 p_guess=0.75"')
     tabular.add_argument("--arms", help="comma-separated names, with a grid of your own (default: all)")
@@ -50,7 +52,10 @@ def main(argv: list[str] | None = None) -> int:
         command.add_argument("--seeds", type=int, default=20, help="seeds 1 to N of every arm")
         command.add_argument("--output", type=Path, default=Path("outputs/lab/map"), help="directory of the map")
     tabular.add_argument("--steps", type=int, default=300, help="training steps of 32 questions")
-    args = parser.parse_args(argv)
+    # argparse takes no list of positionals after options.
+    args, overrides = parser.parse_known_args(argv)
+    if unknown := [text for text in overrides if args.command != "run" or not re.match(r"~|[^-].*=", text)]:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     if args.command in ("map", "proposition"):
         return _map(args, tabular if args.command == "map" else proposition)
     if args.command == "list":
@@ -85,7 +90,7 @@ def main(argv: list[str] | None = None) -> int:
             run.error(f"{name} must be at least 1, got {value}")
     root = args.output.resolve()
     jobs = [Job(arm, seed, args.steps, root) for seed in range(1, seeds + 1) for arm in arms]
-    return 0 if run_all(jobs, args.jobs, args.overrides) else 1
+    return 0 if run_all(jobs, args.jobs, overrides) else 1
 
 
 def _map(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:

@@ -75,6 +75,8 @@ _VARIED = [
     Arm("most-confident-g50", "most confident first", 0.5, ("axpo.ranking=most_confident",)),
     Arm("r0125-g50", "r = 0.125", 0.5, ("axpo.budget_ratio=0.125",)),
     Arm("r05-g50", "r = 0.5", 0.5, ("axpo.budget_ratio=0.5",)),
+    Arm("surprisal-g50", "most surprising first", 0.5, ("axpo.ranking=surprisal",)),
+    Arm("partly-wrong-g50", "partly wrong subgroups, too", 0.5, ("axpo.trigger=partly_wrong",)),
 ]
 
 _ABLATED = [
@@ -107,7 +109,12 @@ SUITES: Mapping[str, Suite] = {
         ("grpo-g50", "axpo-g50", "grpo-g50-lr2e-5", "axpo-g50-lr2e-5", "grpo-g50-lr1e-4", "axpo-g50-lr1e-4"),
     ),
     "rankings": Suite(
-        "Does it matter which calls are resampled first?", ("axpo-g50", "random-g50", "most-confident-g50")
+        "Does it matter which calls are resampled first?",
+        ("axpo-g50", "surprisal-g50", "random-g50", "most-confident-g50"),
+    ),
+    "trigger": Suite(
+        "Does it help to resample where some tool-using rollouts of a question are right?",
+        ("axpo-g50", "partly-wrong-g50"),
     ),
     "ablations": Suite(
         "Which part of AXPO matters?", ("axpo-g50", "random-g50", "no-prefix-g50", "one-group-g50", "grpo-g50")

@@ -100,6 +100,8 @@ def test_commands_say_what_is_wrong(tmp_path, capsys):
         (["run", "gap", "--seeds", "0"], "--seeds must be at least 1, got 0"),
         (["run", "gap", "--arms", "axpo-g50,nothing"], "--arms: nothing is none of"),
         (["run", "nothing"], "invalid choice: 'nothing'"),
+        (["run", "gap", "data.seed=1", "--sed", "1"], "unrecognized arguments: --sed 1"),
+        (["report", "gap", "data.seed=1"], "unrecognized arguments: data.seed=1"),
     ):
         with pytest.raises(SystemExit):
             main([*words, "--output", str(tmp_path)])

@@ -1,40 +1,48 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The main job as a user runs it: verl's trainer, Ray, TransferQueue, FSDP2, vLLM and the tools, on the CPU."""
+"""Runs of the lab as a user starts them: verl's trainer, Ray, TransferQueue, FSDP2, vLLM and the tools, on the CPU."""
 
 import math
 
 import pytest
 from transformers import AutoTokenizer
 
-from run_scripts.quickstart import CHECKPOINT, main
+from run_scripts.lab.__main__ import main
+from run_scripts.quickstart import CHECKPOINT
 from run_scripts.summary import Metrics
 from tests.stack.dumps import by_question, check_advantages, check_masks, read_dump
 
 pytestmark = pytest.mark.stack
 
 N, K, B = 8, 4, 8  # of the CPU preset
-NO_VALIDATION = ["trainer.val_before_train=false", "trainer.test_freq=-1"]
 
 
 @pytest.fixture(scope="module")
-def axpo(tmp_path_factory):
-    """Two steps, then the same command for three: the second call must go on where the first one stopped."""
-    output = tmp_path_factory.mktemp("axpo")
-    common = ["--seed=3", "--val=8", "--save-freq=1", f"--output={output}", "--timeout=600"]
-    overrides = ["--", "axpo.trace_engine_calls=true", "axpo.budget_ratio=0.5"]
-    assert main(["--steps=2", *common, *overrides]) == 0
+def lab(tmp_path_factory):
+    """Run an arm in one directory for all; returns the run's own."""
+    root = tmp_path_factory.mktemp("lab")
+
+    def run(arm, steps, *overrides):
+        argv = ["run", "gap", f"--arms={arm}", "--seeds=1", f"--steps={steps}", f"--output={root}"]
+        assert main([*argv, "data.val_max_samples=8", *overrides]) == 0
+        return root / "runs" / arm / "seed1"
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def axpo(lab):
+    """Two steps, then the same command for four: the second call must go on where the first one stopped."""
+    overrides = ["trainer.save_freq=1", "axpo.trace_engine_calls=true", "axpo.budget_ratio=0.5"]
+    output = lab("axpo-g50", 2, *overrides)
     first = set((output / "rollouts").iterdir())
-    assert main(["--steps=3", *common, *overrides, *NO_VALIDATION]) == 0
+    assert lab("axpo-g50", 4, *overrides, "trainer.val_before_train=false") == output
     return output, first
 
 
 @pytest.fixture(scope="module")
-def grpo(tmp_path_factory):
-    output = tmp_path_factory.mktemp("grpo")
-    argv = ["--estimator=grpo", "--steps=2", "--seed=3", "--val=8", f"--output={output}", "--timeout=600"]
-    assert main([*argv, "--", *NO_VALIDATION]) == 0
-    return output
+def grpo(lab):
+    return lab("grpo-g50", 4, "trainer.val_before_train=false")
 
 
 def dumps(output):
@@ -44,11 +52,11 @@ def dumps(output):
 def test_resumes_from_the_last_checkpoint(axpo):
     output, first = axpo
     assert {path.stem for path in first} == {"1", "2"}
-    assert set(dumps(output)) == {1, 2, 3}
+    assert set(dumps(output)) == {1, 2, 3, 4}
     attempts = sorted((output / "metrics").iterdir())
     assert len(attempts) == 2
-    assert '"step":3' in attempts[1].read_text() and '"step":1,' not in attempts[1].read_text()
-    assert (output / "checkpoints" / "latest_checkpointed_iteration.txt").read_text().strip() == "3"
+    assert '"step":3,' in attempts[1].read_text() and '"step":1,' not in attempts[1].read_text()
+    assert (output / "checkpoints" / "latest_checkpointed_iteration.txt").read_text().strip() == "4"
 
 
 def test_thinking_is_read_off_the_template(axpo):
@@ -135,3 +143,17 @@ def test_grpo_is_plain(grpo):
             check_advantages(members)
     metrics = Metrics(grpo / "metrics").steps
     assert all(step["axpo/selected_prefixes"] == 0 and "axpo/tool_use_rate" in step for step in metrics.values())
+
+
+def test_report_of_what_was_run(axpo, grpo, capsys):
+    root = grpo.parents[2]
+    assert main(["report", "gap", f"--output={root}"]) == 0
+    report = capsys.readouterr().out
+    assert report == (root / "report" / "gap.md").read_text() + "\n"
+    assert "| GRPO | 1 |" in report and "| AXPO | 1 |" in report
+    assert (root / "report" / "gap.png").stat().st_size > 10_000
+    lines = (root / "report" / "gap.csv").read_text().splitlines()
+    assert len(lines) == 1 + 2 * 4  # a line for every step of both
+    # What is done is not run again.
+    assert main(["run", "gap", "--arms=grpo-g50,axpo-g50", "--seeds=1", "--steps=4", f"--output={root}"]) == 0
+    assert "2 runs, 2 of them done" in capsys.readouterr().out
