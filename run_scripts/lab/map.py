@@ -59,10 +59,11 @@ class Study:
 
 
 _GUESSES = "p_guess=0.4,0.6,0.75,0.85,0.95"
+_ABLATED = tuple(name for name in ARMS if name != "partly-wrong")  # this arm has a study of its own
 STUDIES = {
     "pilot": Study(
         "q=0.3 p_tool=0.2 p_guess=0.6,0.75,0.85",
-        tuple(ARMS),
+        _ABLATED,
         ("windows", "early_acting", "accuracy", "tokens", "recovery"),
     ),
     "rates": Study(
@@ -73,13 +74,18 @@ STUDIES = {
     ),
     "border": Study(
         f"q=0.3 p_tool=0.05,0.1,0.2 {_GUESSES}",
-        tuple(name for name in ARMS if name != "grpo-n10"),
+        tuple(name for name in _ABLATED if name != "grpo-n10"),
         ("equal", "accuracy"),
     ),
     "map": Study(
         f"q=0.1,0.3,0.6 p_tool=0,0.02,0.05,0.1,0.2,0.4 {_GUESSES}",
         ("grpo", "axpo"),
         ("early", "equal", "accuracy"),
+    ),
+    "trigger": Study(
+        f"q=0.3 p_tool=0.05,0.1,0.2 {_GUESSES}",
+        ("axpo", "partly-wrong"),
+        ("equal", "accuracy"),
     ),
     "luck": Study(
         "q=0.3 p_tool=0,0.05 p_guess=0.4,0.6,0.75 luck=0.05,0.1,0.2,0.3,0.4,0.5",
@@ -427,7 +433,7 @@ def tables(name: str, results: Results) -> dict[str, str]:
         return {"pilot": pilot_table(results)}
     if name == "rates":
         return {"rates": rates_table(results)}
-    if name == "border":
+    if name in ("border", "trigger"):
         return {VIEWS[key]: border_table(results, key) for key in ("accuracy", "equal")}
     if not {"grpo", "axpo"} <= set(results.study.arms):
         return {}

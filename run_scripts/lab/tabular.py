@@ -37,7 +37,7 @@ from recipe.axpo.tree import QuestionTree
 PREFIX, ANSWER, CALL = 20, 15, 60  # tokens: up to and including the opening tag; an answer; the call and the rest
 LUCK = 0.05  # accuracy after a wrong call, unless a cell says otherwise
 CLUSTERS, CALLS, QUESTIONS = 16, 16, 32  # QUESTIONS: B
-RATE = 2000.0  # learning rate; chosen on GRPO alone, see recipe/axpo/docs/map.md
+RATE = 2000.0  # learning rate; where it comes from: recipe/axpo/docs/map.md
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Arm:
     Attributes:
         name: as in the files.
         title: as in tables and legends.
-        method: the recipe's own options; read are continuations, budget_ratio, ranking, prefix_credit and
+        method: the recipe's own options; read are continuations, budget_ratio, trigger, ranking, prefix_credit and
             separate_groups.
         rollouts: N.
     """
@@ -96,6 +96,7 @@ ARMS = {
         Arm("r05", "r = 0.5", AXPOConfig(budget_ratio=0.5)),
         Arm("k2", "K = 2", AXPOConfig(continuations=2)),
         Arm("k8", "K = 8", AXPOConfig(continuations=8)),
+        Arm("partly-wrong", "partly wrong, too", AXPOConfig(trigger="partly_wrong")),
     )
 }
 
@@ -279,7 +280,7 @@ def train(
     policy = policy or Policy(cell, len(seeds))
     method, n, k, budget = arm.method, arm.rollouts, arm.method.continuations, arm.budget
     random = [np.random.default_rng(seed) for seed in seeds]
-    triggers = _Memo(_triggered, n + 1)
+    triggers = _Memo(lambda counts: _triggered(counts, method.trigger), n + 1)
     credits = _Memo(lambda outcome: _flat_credit(tuple(outcome.tolist()), method), n + 1)
     place = np.arange(len(seeds))[:, None]
     step = 0
@@ -312,6 +313,7 @@ def train(
                             for question in np.flatnonzero(triggered[run])
                         },
                         budget=budget,
+                        trigger=method.trigger,
                         ranking=method.ranking,
                         seed=1_000_000 * seed + step,
                     )
@@ -374,12 +376,12 @@ def _settled(act: np.ndarray, reward: np.ndarray, confidence: np.ndarray) -> lis
     ]
 
 
-def _triggered(counts: np.ndarray) -> np.ndarray:
+def _triggered(counts: np.ndarray, trigger: str) -> np.ndarray:
     kinds = [KINDS[kind] for kind, count in enumerate(counts) for _ in range(count)]
     rollouts = [
         SettledRollout(session, reward, used_tool=acted, spans=()) for session, (acted, reward) in enumerate(kinds)
     ]
-    return np.array(is_triggered(rollouts))
+    return np.array(is_triggered(rollouts, trigger=trigger))
 
 
 @cache  # the arms of a map meet the same outcomes in every cell
