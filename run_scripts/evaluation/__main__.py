@@ -19,16 +19,20 @@ The same command goes on where it was stopped. Further arguments are Hydra overr
 The environment sets HARDWARE, MODEL, DATA, OUTPUT and ENGINE, as for the training scripts."""
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run one subcommand. Returns an exit code."""
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    from run_scripts.evaluation import settings
+
     parser = argparse.ArgumentParser(prog="python -m run_scripts.evaluation", description=__doc__.split(";")[0])
     subparsers = parser.add_subparsers(dest="command", required=True)
     raw = argparse.RawDescriptionHelpFormatter
-    from run_scripts.evaluation import settings
+    settings.add_arguments(subparsers.add_parser("run", help="evaluate a model", description=RUN, formatter_class=raw))
+    return parser
 
-    run = subparsers.add_parser("run", help="evaluate a model", description=RUN, formatter_class=raw)
-    settings.add_arguments(run)
-    args, rest = parser.parse_known_args(argv)
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one subcommand. Returns an exit code."""
+    args, rest = make_parser().parse_known_args(argv)
     return _run(args, rest)
 
 
@@ -46,9 +50,11 @@ def _run(args: argparse.Namespace, overrides: list[str]) -> int:
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(filter(None, paths)))
     try:
         settings = read_arguments(args, overrides, os.environ)
+        from run_scripts.evaluation.metrics import compute_metrics, metrics_table
         from run_scripts.evaluation.run import evaluate
 
         failed = evaluate(settings)
+        print(metrics_table(compute_metrics(settings.output)))
     except (SettingError, EvaluationError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -204,7 +204,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--engine", choices=ENGINES, help="default: ENGINE, or vllm")
     add("--tools", metavar="A,B", help="tools that are set up: names or YAML files; none for no tool (default: those "
         "that the rows name). A row is offered those of them that it names")  # fmt: skip
-    add("--add-tools", metavar="A,B", help="tools that every row is offered beside its own, such as image_search")
+    add("--add-tools", metavar="A,B", help="tools, named likewise, that every row is offered beside its own, such "
+        "as image_search")  # fmt: skip
     add("--endpoint", metavar="URL", help="OpenAI-compatible API without /chat/completions, instead of verl's servers")
     add("--endpoint-model", metavar="NAME", help="the model's name at the endpoint (default: --model)")
     add("--api-key-env", metavar="NAME", help="environment variable that holds the endpoint's key")
@@ -242,7 +243,7 @@ def read_arguments(
     data = args.data or Path(environ.get("DATA") or (root / "data" if on_cpu else "data"))
     benchmarks = _benchmarks(args, data.expanduser().absolute(), on_cpu)
     offered = {tool for benchmark in benchmarks for question in benchmark.questions for tool in question.tools}
-    added = _names(args.add_tools)
+    added = [_tool_file(name, "--add-tools") for name in _names(args.add_tools)]
     return EvaluationSettings(
         model=model,
         name=name,
@@ -253,8 +254,8 @@ def read_arguments(
         samples=args.n,
         limit=args.limit,
         seed=args.seed,
-        tools=_tool_files(args.tools, offered, added, on_cpu),
-        added_tools=added,
+        tools=tuple(dict.fromkeys([*_tool_files(args.tools, sorted(offered), on_cpu), *added])),
+        added_tools=tuple(name for path in added for name in _tool_names(path)),
         endpoint=args.endpoint and args.endpoint.rstrip("/"),
         endpoint_model=(args.endpoint_model or args.model) if args.endpoint else None,
         api_key_env=args.api_key_env,
@@ -289,21 +290,26 @@ def _names(text: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part.strip() for part in (text or "").split(",") if part.strip()))
 
 
-def _tool_files(text: str | None, offered: set[str], added: Sequence[str], on_cpu: bool) -> tuple[Path, ...]:
+def _tool_files(text: str | None, offered: Sequence[str], on_cpu: bool) -> list[Path]:
     """Return the YAML files of the tools to set up."""
     if text == "none":
-        return ()
-    names = _names(text) or tuple(sorted(offered))
+        return []
+    names = _names(text) or tuple(offered)
     if on_cpu and text is None:
         names = tuple("image_zoom_in_tiny" if name == "image_zoom_in" else name for name in names)
-    files = []
-    for name in dict.fromkeys([*names, *added]):
-        path = Path(name).expanduser().absolute() if name.endswith((".yaml", ".yml")) else TOOLS_DIR / f"{name}.yaml"
-        if not path.is_file():
-            known = ", ".join(sorted(path.stem for path in TOOLS_DIR.glob("*.yaml")))
-            raise SettingError(f"--tools: there is no tool {name!r}; name one of {known}, or a YAML file")
-        files.append(path)
-    return tuple(files)
+    return [_tool_file(name, "--tools") for name in names]
+
+
+def _tool_file(name: str, option: str) -> Path:
+    path = Path(name).expanduser().absolute() if name.endswith((".yaml", ".yml")) else TOOLS_DIR / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(path.stem for path in TOOLS_DIR.glob("*.yaml")))
+        raise SettingError(f"{option}: there is no tool {name!r}; name one of {known}, or a YAML file")
+    return path
+
+
+def _tool_names(path: Path) -> list[str]:
+    return [tool["tool_schema"]["function"]["name"] for tool in yaml.safe_load(path.read_text())["tools"]]
 
 
 def has_report() -> bool:
