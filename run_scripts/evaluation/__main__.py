@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from verl_ext.cpu.env import REPO_ROOT, cpu_environment
 
@@ -27,13 +28,39 @@ def make_parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(dest="command", required=True)
     raw = argparse.RawDescriptionHelpFormatter
     settings.add_arguments(subparsers.add_parser("run", help="evaluate a model", description=RUN, formatter_class=raw))
+    text = "Compare evaluations: tables in Markdown and LaTeX, and plots."
+    compare = subparsers.add_parser("compare", help=text, description=text)
+    compare.add_argument("evaluations", nargs="+", metavar="DIR", help="directory of an evaluation, or NAME=DIR; the "
+        "others are compared with the first")  # fmt: skip
+    compare.add_argument("--output", type=Path, default=Path("outputs/comparison"), metavar="DIR", help="for the files "
+        "(default: outputs/comparison)")  # fmt: skip
+    compare.add_argument("--paper", choices=("2b", "4b", "8b", "none"), default="8b", help="size whose numbers of the "
+        "paper are shown beside (default: 8b)")  # fmt: skip
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one subcommand. Returns an exit code."""
-    args, rest = make_parser().parse_known_args(argv)
-    return _run(args, rest)
+    parser = make_parser()
+    args, rest = parser.parse_known_args(argv)
+    if args.command == "run":
+        return _run(args, rest)
+    if rest:
+        parser.error(f"unknown argument {rest[0]}")
+    return _compare(args)
+
+
+def _compare(args: argparse.Namespace) -> int:
+    from run_scripts.evaluation.compare import compare
+
+    try:
+        page = compare(args.evaluations, args.output, None if args.paper == "none" else args.paper)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(page.read_text())
+    print(f"the comparison is {page}; tables for LaTeX and plots are beside it")
+    return 0
 
 
 def _run(args: argparse.Namespace, overrides: list[str]) -> int:

@@ -60,36 +60,47 @@ def unit_of(benchmark: str, sample: Sample) -> str:
     return sample.question
 
 
-def figures(benchmark: str, questions: Mapping[str, Sequence[Sample]], ks: Iterable[int]) -> dict[str, Figure]:
+def units_of(benchmark: str, questions: Mapping[str, Sequence[Sample]]) -> dict[str, str]:
+    """Return question -> the name of its unit."""
+    return {question: unit_of(benchmark, samples[0]) for question, samples in questions.items()}
+
+
+def figures(
+    benchmark: str,
+    questions: Mapping[str, Sequence[Sample]],
+    ks: Iterable[int],
+    unit: Mapping[str, str] | None = None,
+) -> dict[str, Figure]:
     """Return the numbers of a benchmark.
 
     Args:
         benchmark: its name.
         questions: question -> its finished samples, see ``by_question``.
         ks: values of k. A question with fewer samples is left out of the larger ones.
+        unit: question -> its unit, by default ``units_of``. Units are numbered in the order of the questions.
     """
-    names = list(dict.fromkeys(unit_of(benchmark, samples[0]) for samples in questions.values()))
-    units = {name: i for i, name in enumerate(names)}
+    ks, unit = tuple(ks), unit or units_of(benchmark, questions)
+    units = {name: i for i, name in enumerate(dict.fromkeys(unit[question] for question in questions))}
     cycles = sorted({str(samples[0].meta.get("cycle")) for samples in questions.values()})
     groups = {cycle: i for i, cycle in enumerate(cycles)} if benchmark in HR_BENCH else {}
     entries: dict[str, list[tuple[int, int, float, float]]] = {name: [] for name in PER_SAMPLE}
     entries |= {f"pass@{k}": [] for k in ks}
     variants: dict[int, list[float]] = {}
-    for samples in questions.values():
-        unit = units[unit_of(benchmark, samples[0])]
+    for question, samples in questions.items():
+        place = units[unit[question]]
         group = groups.get(str(samples[0].meta.get("cycle")), 0)
         n, correct = len(samples), sum(sample.correct for sample in samples)
         for k in ks:
             if k <= n:
-                entries[f"pass@{k}"].append((unit, group, pass_at_k(n, correct, k), 1))
+                entries[f"pass@{k}"].append((place, group, pass_at_k(n, correct, k), 1))
         for name, of in PER_SAMPLE.items():
-            entries[name] += [(unit, 0, float(total), float(count)) for total, count in map(of, samples)]
-        variants.setdefault(unit, []).append(correct / n)
+            entries[name] += [(place, 0, float(total), float(count)) for total, count in map(of, samples)]
+        variants.setdefault(place, []).append(correct / n)
         steps = [float(sample.details["process_score"]) for sample in samples if "process_score" in sample.details]
         if benchmark == "math_vr" and steps:
-            entries.setdefault("process_score", []).append((unit, 0, sum(steps), len(steps)))
+            entries.setdefault("process_score", []).append((place, 0, sum(steps), len(steps)))
     if benchmark == "dynamath":
-        entries["worst_case"] = [(unit, 0, float(np.prod(rates)), 1) for unit, rates in variants.items()]
+        entries["worst_case"] = [(place, 0, float(np.prod(rates)), 1) for place, rates in variants.items()]
     return {name: Figure.of(found, len(units)) for name, found in entries.items()}
 
 
