@@ -281,8 +281,8 @@ def notes(evaluations: Sequence[Evaluation]) -> list[str]:
             if done < asked:
                 failed = infrastructure(samples)["samples"]
                 found.append(
-                    f"{evaluation.name}, {TITLES.get(name, name)}: {done} of {asked} samples are there, {failed} failed "
-                    "for reasons of infrastructure; they are in no number"
+                    f"{evaluation.name}, {TITLES.get(name, name)}: {done} of {asked} samples are there, {failed} "
+                    "failed for reasons of infrastructure; they are in no number"
                 )
         if left := [name for name in evaluation.samples if name not in benchmarks_of(evaluations)]:
             found.append(f"only some evaluations have {', '.join(left)}: left out")

@@ -10,6 +10,7 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("Agg")
+matplotlib.rcParams["svg.hashsalt"] = "evaluation"  # equal evaluations give equal files
 import matplotlib.pyplot as plt
 import numpy as np
 

@@ -5,7 +5,6 @@
 import json
 import random
 import re
-import signal
 import sys
 import time
 import uuid
@@ -42,7 +41,12 @@ def options(benchmarks, tmp_path_factory):  # noqa: F811
         "image_zoom_in": {"min_pixels": 16384, "max_pixels": 16384},
         "python": {"code_timeout_s": 10.0, "max_concurrency": 2, "min_pixels": 4096, "max_pixels": 16384},
         "tavily-search": {"backend": "bm25", "corpus": str(corpus), "index_dir": str(folder), "max_result_tokens": 64},
-        "image_search": {"backend": "offline", "folder": str(folder / "pictures"), "max_results": 2, "max_pixels": 4096},
+        "image_search": {
+            "backend": "offline",
+            "folder": str(folder / "pictures"),
+            "max_results": 2,
+            "max_pixels": 4096,
+        },
     }
     (folder / "pictures").mkdir()
     from PIL import Image
@@ -90,14 +94,12 @@ def killed(options, tmp_path_factory):
     """An evaluation that was killed at a random sample."""
     output = tmp_path_factory.mktemp("killed")
     environ = {"HARDWARE": "cpu", "AXPO_VENV": str(Path(sys.executable).parents[1])}
-    command = ["bash", "run_scripts/evaluate.sh", f"--output={output}", *options[0]]
+    command = ["bash", "run_scripts/evaluate.sh", f"--output={output}", "--in-flight=4", *options[0]]
     wanted = random.SystemRandom().randint(1, 60)
     with launch(command, output / "log.txt", env=environ, ray=False) as run:
         while run.process.poll() is None and sum(map(len, lines(output).values())) < wanted:
             time.sleep(0.02)
-        for member in run.members():
-            if "run_scripts.evaluation" in member.cmdline():
-                member.send_signal(signal.SIGKILL)
+        run.process.kill()
     before = lines(output)
     assert 0 < sum(map(len, before.values())) < 10 * 2 * N, (output / "log.txt").read_text()[-4000:]
     return output, before
