@@ -31,6 +31,7 @@ from recipe.axpo.rollout import SEED_OPTION, validation_seed
 from recipe.axpo.tags import ToolCallTags
 from recipe.axpo.trajectory import ExecutedCall
 from recipe.axpo.tree import check_images
+from run_scripts.evaluation.endpoint import EXACT, EndpointClient
 from run_scripts.evaluation.questions import question_id, row_meta
 from run_scripts.evaluation.record import INFRASTRUCTURE, Call, Sample, Segment, save_images
 
@@ -81,6 +82,8 @@ class EvaluationWorker(AgentLoopWorker):
             The sample. Its status says whether it could be finished; nothing is raised.
         """
         started, known = time.monotonic(), {"question": f"row {row}", "seed": 0}
+        exact: list[bool] = []
+        EXACT.set(exact)  # seen by this sample's own task alone
         try:
             prompt = await asyncio.to_thread(self._prompt, benchmark, row)
             seed = validation_seed(self.axpo.seed, prompt, number)
@@ -96,6 +99,8 @@ class EvaluationWorker(AgentLoopWorker):
             )
             what = f"sample {number} of question {known['question']}"
             values = await within(self.axpo.session_timeout_s, run, what, "axpo.session_timeout_s")
+            if exact:
+                values["details"]["prompt_exact"] = all(exact)
         except Exception as error:
             reason = " ".join(str(error).split())[-ERROR_CHARS:]
             values = {"status": INFRASTRUCTURE, "error": f"{type(error).__name__}: {reason}"}
@@ -112,7 +117,7 @@ class EvaluationWorker(AgentLoopWorker):
             "top_k": rollout.val_kwargs.top_k,
             "repetition_penalty": 1.0,
             "logprobs": rollout.calculate_log_probs,
-            SEED_OPTION.get(rollout.name, "seed"): seed,
+            "seed" if isinstance(self.llm_client, EndpointClient) else SEED_OPTION.get(rollout.name, "seed"): seed,
         }
 
     def _prompt(self, benchmark: str, row: int) -> dict[str, Any]:
