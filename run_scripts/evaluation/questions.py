@@ -69,7 +69,7 @@ def find_files(text: str, data: Path) -> tuple[str, tuple[Path, ...]]:
         files = [file for part in parts if (file := path / f"{part}.parquet").exists()]
     if not files:
         fix = (
-            f"write it with python -m data_prep {name} --output {path}" if name in BENCHMARKS else "name=path names it"
+            f"write it with python -m data_prep {name} --output {path}" if name in BENCHMARKS else f"{name}=PATH names it"
         )
         raise BenchmarkError(f"--benchmarks: {path} holds no parquet file of {name}; {fix}")
     return name, tuple(files)

@@ -258,3 +258,25 @@ def test_an_unseen_tool_is_offered_to_rows_with_an_image(options, servers, tmp_p
         assert '"name": "tavily-search"' in sample.segments[0].text
     assert {bool(sample.images) for sample in samples} == {True, False}
     assert read_settings(tmp_path)["added_tools"] == ["image_search"]
+
+
+def test_an_endpoint_answers_as_the_servers_do(options, servers, whole, tmp_path):
+    """verl's server is an OpenAI-compatible API, too. Its template drops thoughts, which only second turns have."""
+    from types import SimpleNamespace
+
+    from run_scripts.evaluation.endpoint import EndpointClient
+
+    url = f"http://{servers.addresses[0]}/v1"
+    embedded = next(word for word in options[0] if word.startswith("--benchmarks")).rsplit(",", 1)[1]
+    settings = settings_of([*options[0], f"--benchmarks=math_vr,mmsearch,{embedded}", f"--endpoint={url}"], tmp_path)
+    client = EndpointClient(url, settings.model, None, settings.model)
+    assert run(settings, SimpleNamespace(client=client, rewards=servers.rewards, replicas=1)) == 0
+    expected, exact = read_evaluation(whole), 0
+    for name, samples in read_evaluation(tmp_path).items():
+        for sample, other in zip(samples, expected[name], strict=True):
+            assert sample.details["prompt_exact"] == (sample.turns == 1 or not sample.images)
+            assert sample.segments[:2] == other.segments[:2]
+            if sample.details["prompt_exact"]:
+                assert (sample.segments, sample.score) == (other.segments, other.score)
+                exact += 1
+    assert exact >= 8
