@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _compare(args: argparse.Namespace) -> int:
-    from run_scripts.evaluation.compare import compare
+    from run_scripts.evaluation.comparison import compare
 
     try:
         page = compare(args.evaluations, args.output, None if args.paper == "none" else args.paper)

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from data_prep.core.files import write_json, write_text
 from data_prep.registry import BENCHMARKS
 from run_scripts.evaluation.metrics import averaged, by_question, figures, infrastructure, units_of
 from run_scripts.evaluation.numbers import Estimate, Figure, mean_of, resample
@@ -172,7 +171,9 @@ class Table:
     def markdown(self) -> str:
         """Return it as Markdown."""
         lines = [self.head, ["---"] + ["---:"] * (len(self.head) - 1), *self.rows]
-        return f"## {self.title}\n\n" + "\n".join(f"| {' | '.join(map(_markdown, line))} |" for line in lines) + "\n"
+        return (
+            f"## {self.title}\n\n" + "\n".join(f"| {' | '.join(map(escape_markdown, line))} |" for line in lines) + "\n"
+        )
 
     def latex(self) -> str:
         """Return it as LaTeX, for the package booktabs."""
@@ -186,7 +187,8 @@ class Table:
         )
 
 
-def _markdown(text: str) -> str:
+def escape_markdown(text: str) -> str:
+    """Return a text that Markdown shows as it is."""
     for character in "\\|*_<>[]" if not text.startswith("---") else "":
         text = text.replace(character, f"\\{character}")
     return text
@@ -287,40 +289,3 @@ def notes(evaluations: Sequence[Evaluation]) -> list[str]:
         if left := [name for name in evaluation.samples if name not in benchmarks_of(evaluations)]:
             found.append(f"only some evaluations have {', '.join(left)}: left out")
     return list(dict.fromkeys(found))
-
-
-def compare(entries: Sequence[str], output: Path, paper: str | None = "8b", seed: int = 0) -> Path:
-    """Write ``comparison.md``, ``comparison.tex``, ``comparison.json`` and three plots.
-
-    Args:
-        entries: directories of evaluations, or ``name=directory``; the first is what the others are compared with.
-        output: directory for the files.
-        paper: size whose numbers of the paper are shown beside, or None.
-        seed: of the bootstrap.
-
-    Returns:
-        The Markdown file.
-
-    Raises:
-        RecordError: one is no evaluation.
-        ValueError: they have no benchmark in common, or two have the same name.
-    """
-    from run_scripts.evaluation.plots import plot_all
-
-    evaluations = read(entries)
-    if not benchmarks_of(evaluations):
-        raise ValueError("the evaluations have no benchmark with a finished sample in common")
-    made = tables(evaluations, paper, seed)
-    output.mkdir(parents=True, exist_ok=True)
-    plots = plot_all(evaluations, output, seed)
-    text = ["# " + " and ".join(_markdown(evaluation.name) for evaluation in evaluations), ""]
-    text += ["Shares in percent. In brackets: 95 % bootstrap intervals over questions; differences are paired.", ""]
-    text += [f"- {_markdown(note)}" for note in notes(evaluations)] + [""]
-    text += [table.markdown() for table in made] + [f"![{path.stem}]({path.name})" for path in plots]
-    write_text(output / "comparison.md", "\n".join(text) + "\n")
-    write_text(output / "comparison.tex", "\n".join(table.latex() for table in made))
-    values = [
-        {"title": table.title, "head": list(table.head), "rows": [list(row) for row in table.rows]} for table in made
-    ]
-    write_json(output / "comparison.json", {"notes": notes(evaluations), "tables": values})
-    return output / "comparison.md"

@@ -68,9 +68,8 @@ def find_files(text: str, data: Path) -> tuple[str, tuple[Path, ...]]:
         parts = spec.default_parts or tuple(spec.parts)
         files = [file for part in parts if (file := path / f"{part}.parquet").exists()]
     if not files:
-        fix = (
-            f"write it with python -m data_prep {name} --output {path}" if name in BENCHMARKS else f"{name}=PATH names it"
-        )
+        prepare = f"write it with python -m data_prep {name} --output {path}"
+        fix = prepare if name in BENCHMARKS else f"{name}=PATH names it"
         raise BenchmarkError(f"--benchmarks: {path} holds no parquet file of {name}; {fix}")
     return name, tuple(files)
 

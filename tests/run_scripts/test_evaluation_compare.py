@@ -9,7 +9,8 @@ import pytest
 
 from data_prep.registry import BENCHMARKS
 from run_scripts.evaluation.__main__ import main
-from run_scripts.evaluation.compare import compare, difference, estimate, notes, read, shown, tables
+from run_scripts.evaluation.compare import difference, estimate, notes, read, shown, tables
+from run_scripts.evaluation.comparison import compare
 from run_scripts.evaluation.paper import reference
 from run_scripts.evaluation.record import Sample, SampleWriter, samples_file
 
