@@ -8,4 +8,8 @@ if [ "${HARDWARE:-}" = cpu ]; then
 fi
 _venv="${AXPO_VENV:-.venv}"
 _python="$(command -v "$_venv/bin/python" || command -v python || command -v python3)"
+if ! "$_python" -c 'import importlib.util as u; raise SystemExit(not (u.find_spec("verl") and u.find_spec("hydra")))'; then
+    echo "error: $_python has no verl: pip install -r requirements.txt, or name its environment with AXPO_VENV=" >&2
+    exit 2
+fi
 exec "$_python" -m run_scripts.evaluation run "$@"

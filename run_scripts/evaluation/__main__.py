@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -88,7 +90,9 @@ def _run(args: argparse.Namespace, overrides: list[str]) -> int:
     except KeyboardInterrupt:
         print("\ninterrupted; the same command goes on from here", file=sys.stderr)
         return 130
-    print(f"the evaluation is {settings.output}")
+    print(f"the evaluation is {settings.output}", flush=True)
+    if importlib.util.find_spec("run_scripts.report") is not None:
+        subprocess.run([sys.executable, "-m", "run_scripts.report", str(settings.output)])
     if failed:
         print(f"{failed} samples could not be made; the same command tries them again", file=sys.stderr)
     return 1 if failed else 0

@@ -93,7 +93,7 @@ def read(entries: Sequence[str]) -> list[Evaluation]:
         name, given, path = entry.partition("=") if "=" in entry and not Path(entry).exists() else ("", "", entry)
         directory = Path(path).expanduser()
         settings = read_settings(directory)
-        found.append(Evaluation(name or settings["name"], settings, read_evaluation(directory)))
+        found.append(Evaluation(name or settings["name"], settings, read_evaluation(directory, texts=False)))
     names = [evaluation.name for evaluation in found]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"two evaluations are called {twice[0]}: name them, as in before=DIR after=DIR")

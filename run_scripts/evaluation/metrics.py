@@ -142,7 +142,7 @@ def compute_metrics(directory: Path, seed: int = 0) -> dict[str, Any]:
     """
     settings = read_settings(directory)
     ks = range(1, settings["samples"] + 1)
-    evaluation = read_evaluation(directory)
+    evaluation = read_evaluation(directory, texts=False)
     all_figures, benchmarks = {}, {}
     for name, samples in evaluation.items():
         questions = by_question(samples)

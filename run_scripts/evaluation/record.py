@@ -169,17 +169,21 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
                 raise RecordError(f"{path}, line {number} is no JSON ({error}); delete the line to go on") from error
 
 
-def read_samples(path: Path) -> list[Sample]:
+def read_samples(path: Path, *, texts: bool = True) -> list[Sample]:
     """Return the samples of a benchmark, sorted by question and sample.
 
     A sample that failed and was done later is there once, as it was done.
+
+    Args:
+        path: the file.
+        texts: whether to keep the segments. All of an evaluation take gigabytes, and numbers do not need them.
 
     Raises:
         RecordError: see ``read_lines``.
     """
     found: dict[tuple[str, int], Sample] = {}
     for record in read_lines(path):
-        sample = Sample.from_dict(record)
+        sample = Sample.from_dict(record if texts else {**record, "segments": ()})
         if sample.status == OK or found.get(sample.key, sample).status != OK:
             found[sample.key] = sample
     return [found[key] for key in sorted(found, key=_order)]
@@ -212,15 +216,19 @@ def read_settings(directory: Path) -> dict[str, Any]:
         raise RecordError(f"{path} cannot be read ({error}); delete it and start the evaluation again") from error
 
 
-def read_evaluation(directory: Path) -> dict[str, list[Sample]]:
+def read_evaluation(directory: Path, *, texts: bool = True) -> dict[str, list[Sample]]:
     """Return benchmark -> samples, in the order in which ``settings.json`` names the benchmarks.
+
+    Args:
+        directory: of the evaluation.
+        texts: see ``read_samples``.
 
     Raises:
         RecordError: see ``read_settings`` and ``read_lines``.
     """
     names = read_settings(directory)["benchmarks"]
     files = {name: samples_file(directory, name) for name in names}
-    return {name: read_samples(path) for name, path in files.items() if path.exists()}
+    return {name: read_samples(path, texts=texts) for name, path in files.items() if path.exists()}
 
 
 # ------------------------------------------------------------------- writing

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -310,11 +309,6 @@ def _tool_file(name: str, option: str) -> Path:
 
 def _tool_names(path: Path) -> list[str]:
     return [tool["tool_schema"]["function"]["name"] for tool in yaml.safe_load(path.read_text())["tools"]]
-
-
-def has_report() -> bool:
-    """Return whether the program that makes the page is there."""
-    return importlib.util.find_spec("run_scripts.report") is not None
 
 
 def cpu_preset(environ: Mapping[str, str] | None = None) -> bool:

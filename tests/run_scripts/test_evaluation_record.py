@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,7 @@ def test_what_is_written_is_read(tmp_path):
             writer.write(one)
     assert len(path.read_text().splitlines()) == 3  # no text breaks a line
     assert read_samples(path) == [given[1], given[2], given[0]]
+    assert read_samples(path, texts=False)[0] == replace(given[1], segments=())
 
 
 def test_a_failure_that_is_mended_later_is_there_once(tmp_path):
