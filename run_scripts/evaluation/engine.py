@@ -122,10 +122,10 @@ class Pool:
         self._load[number] += 1
         try:
             return await worker.sample.remote(task.benchmark, task.row, task.sample)
-        except ray.exceptions.RayActorError as error:
-            if self._workers[number] is worker:
+        except ray.exceptions.RayError as error:
+            if isinstance(error, ray.exceptions.RayActorError) and self._workers[number] is worker:
                 self._workers[number] = self._start()
-            reason = f"its worker has died: {_last_line(error)}"
+            reason = f"its worker has failed: {_last_line(error)}"
             return Sample(task.benchmark, task.question, task.sample, 0, status=INFRASTRUCTURE, error=reason)
         finally:
             self._load[number] -= 1
