@@ -1,12 +1,17 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
+import asyncio
 import json
+import pickle
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import jinja2
 import pytest
 from PIL import Image
 
-from run_scripts.evaluation.endpoint import IMAGE, chat, read_choice, text_of
+from run_scripts.evaluation.endpoint import EXACT, IMAGE, EndpointClient, chat, read_choice, text_of
+from run_scripts.settings import TINY_MODEL
 from verl_ext.cpu.env import REPO_ROOT
 
 FIRST = (
@@ -65,3 +70,56 @@ def test_the_prompt_that_was_read_may_be_beside_the_choices_or_in_one():
     assert read_choice(b'{"choices": [{"message": {"content": "a"}}], "prompt_token_ids": [1]}')[1] == [1]
     assert read_choice(b'{"choices": [{"text": "a", "prompt_token_ids": [2]}]}')[1] == [2]
     assert read_choice(b'{"choices": [{"text": "a"}]}')[1] is None
+
+
+@pytest.fixture
+def api():
+    """A server that answers with what the test puts into ``answers``, and keeps what it was sent."""
+    answers, sent = [], []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            sent.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+            status, body = answers.pop(0)
+            body = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/v1", answers, sent
+    server.shutdown()
+
+
+def test_it_says_whether_the_prompt_was_read_as_it_was_sent(api):
+    url, answers, sent = api
+    client = pickle.loads(pickle.dumps(EndpointClient(url, "m", None, str(TINY_MODEL))))
+    ids = client._tokenizer.encode(FIRST, add_special_tokens=False)
+    choice = {"message": {"content": "red"}, "token_ids": [5, 6], "finish_reason": "stop"}
+    placeholder = [token for i, token in enumerate(ids) if i == 0 or token != ids[i - 1]]  # one for the whole image
+    answers += [(503, {}), (200, {"choices": [choice], "prompt_token_ids": placeholder})]  # the first is sent again
+    answers += [(200, {"choices": [choice], "prompt_token_ids": ids[:-1]})]
+    answers += [(200, {"choices": [{"text": "red", "token_ids": [5], "finish_reason": "length"}]})]
+    answers += [(200, {"choices": [{"message": {"content": "red"}, "finish_reason": "stop"}]})]
+
+    async def run():
+        exact = []
+        EXACT.set(exact)
+        params = {"temperature": 1.0, "seed": 3, "max_tokens": 9, "logprobs": True}
+        found = [
+            await client.generate("r", prompt_ids=prompt, sampling_params=params, image_data=images)
+            for prompt, images in ((ids, IMAGES[:1]), (ids, IMAGES[:1]), (ids[:9], None), (ids, IMAGES[:1]))
+        ]
+        return exact, found
+
+    exact, found = asyncio.run(run())
+    assert exact == [True, False, True]  # the last server does not tell
+    assert [list(output.token_ids) for output in found[:3]] == [[5, 6], [5, 6], [5]]
+    assert client._tokenizer.decode(found[3].token_ids) == "red<|im_end|>"
+    assert [path for path, _ in sent] == ["/v1/chat/completions"] * 3 + ["/v1/completions", "/v1/chat/completions"]
+    assert sent[3][1]["prompt"] == ids[:9] and sent[3][1]["seed"] == 3 and "logprobs" not in sent[3][1]
