@@ -280,4 +280,4 @@ def test_an_endpoint_answers_as_the_servers_do(options, servers, whole, tmp_path
             assert sample.details["prompt_exact"]
             assert (sample.segments, sample.images, sample.score) == (other.segments, other.images, other.score)
             turns.add((sample.turns, bool(sample.images)))
-    assert {(1, True), (1, False), (2, True)} <= turns
+    assert (1, False) in turns and any(number > 1 and pictured for number, pictured in turns)
