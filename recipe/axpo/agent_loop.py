@@ -8,6 +8,7 @@ import asyncio
 import copy
 import functools
 import itertools
+import time
 from concurrent.futures import Future
 from threading import Thread
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from recipe.axpo.config import AGENT_LOOP, AXPOConfig
 from recipe.axpo.deadline import within
 from recipe.axpo.plugins import infrastructure_errors, past_calls
-from recipe.axpo.trajectory import EngineCall, Fork, Trajectory, TurnSnapshot
+from recipe.axpo.trajectory import EngineCall, ExecutedCall, Fork, Trajectory, TurnSnapshot
 
 from verl.experimental.agent_loop.agent_loop import register
 from verl.experimental.agent_loop.tool_agent_loop import AgentData, AgentState, ToolAgentLoop
@@ -158,6 +159,7 @@ class AXPOToolAgentLoop(ToolAgentLoop):
     async def _call_tool(self, tool_call, tools_kwargs: dict[str, Any] | None, agent_data: AgentData):
         # rows of other tools have null here: columns of a parquet file are the same for all rows
         tools_kwargs = {name: value or {} for name, value in (tools_kwargs or {}).items()}
+        started = time.monotonic()
         result = await within(
             self.axpo.tool_timeout_s,
             super()._call_tool(tool_call, tools_kwargs, agent_data),
@@ -167,6 +169,10 @@ class AXPOToolAgentLoop(ToolAgentLoop):
         if self._infrastructure_errors:
             raise RolloutInfrastructureError(f"tool {tool_call.name!r} failed: {self._infrastructure_errors[0]}")
         self._trajectory.executed_calls += 1
+        response, _, figures = result
+        seconds = time.monotonic() - started
+        call = ExecutedCall(tool_call.name, tool_call.arguments, response.text or "", dict(figures or {}), seconds)
+        self._trajectory.calls.append(call)
         return result
 
 

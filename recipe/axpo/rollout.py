@@ -20,6 +20,7 @@ import logging
 import math
 import os
 import time
+from collections.abc import Mapping
 from threading import Thread
 from typing import Any
 from uuid import uuid4
@@ -81,7 +82,23 @@ def session_seed(seed: int, step: int, place: int, session: int) -> int:
         place: the question's place in its batch.
         session: number of the session.
     """
-    digest = hashlib.blake2b(repr((str(seed), str(step), str(place), str(session))).encode(), digest_size=8).digest()
+    return _seed(seed, step, place, session)
+
+
+def validation_seed(seed: int, row: Mapping[str, Any], session: int) -> int:
+    """Return the sampling seed of a validation or evaluation sample. It is the same at every step and for every model.
+
+    Args:
+        seed: ``axpo.seed``.
+        row: the question's row, as verl's data set class gives it.
+        session: number of the sample.
+    """
+    info = row.get("extra_info") or {}
+    return _seed(seed, row.get("data_source"), info.get("split"), info.get("index"), session)
+
+
+def _seed(*place: Any) -> int:
+    digest = hashlib.blake2b(repr(tuple(map(str, place))).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 
 
@@ -244,9 +261,12 @@ class AXPOAgentLoopWorker(undecorated(AgentLoopWorkerTQ)):
 
     async def _run_agent_loop(self, sampling_params: dict[str, Any], trajectory: dict[str, Any], **kwargs):
         """Run one session within ``axpo.session_timeout_s``, its tools, its reward and its row included."""
-        if self.axpo.session_seeds and not trajectory["validate"]:
-            option = SEED_OPTION.get(self.rollout_config.name, "seed")
-            seed = session_seed(self.axpo.seed, trajectory["step"], trajectory["place"], kwargs["session_id"])
+        if self.axpo.session_seeds:
+            option, session = SEED_OPTION.get(self.rollout_config.name, "seed"), kwargs["session_id"]
+            if trajectory["validate"]:
+                seed = validation_seed(self.axpo.seed, kwargs, session)
+            else:
+                seed = session_seed(self.axpo.seed, trajectory["step"], trajectory["place"], session)
             sampling_params = {**sampling_params, option: seed}
         try:
             return await within(

@@ -37,12 +37,32 @@ class EngineCall:
     token_ids: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class ExecutedCall:
+    """Record one executed tool call.
+
+    Attributes:
+        name: as the model wrote it. There may be no such tool.
+        arguments: the JSON text that the model wrote.
+        text: what the model was answered.
+        figures: what the tool returned beside its answer; empty if verl answered in its place.
+        seconds: from the call to its answer.
+    """
+
+    name: str
+    arguments: str
+    text: str
+    figures: dict[str, Any]
+    seconds: float
+
+
 @dataclass
 class Trajectory:
-    """Record the snapshots of one session's turns, in order."""
+    """Record the snapshots of one session's turns and its executed calls, in order."""
 
     turns: list[TurnSnapshot] = field(default_factory=list)
     executed_calls: int = 0
+    calls: list[ExecutedCall] = field(default_factory=list)
     engine_calls: list[EngineCall] = field(default_factory=list)  # only with axpo.trace_engine_calls
 
 

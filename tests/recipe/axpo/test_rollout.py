@@ -304,3 +304,17 @@ def test_a_dead_reward_worker_is_left_out(writing, monkeypatch):
 
 def test_names_of_batches():
     assert rollout.batch_name(3, False) == 3 != rollout.batch_name(3, True)
+
+
+def test_validation_seeds_follow_from_the_row_and_not_from_the_step():
+    row = {"data_source": "axpo/vstar", "extra_info": {"split": "test", "index": 3}}
+    seeds = {rollout.validation_seed(0, row, session) for session in range(4)}
+    seeds |= {rollout.validation_seed(1, row, 0)}
+    others = (
+        {"data_source": "axpo/mmsearch"},
+        *({"extra_info": {**row["extra_info"], k: 9}} for k in ("split", "index")),
+    )
+    for change in others:
+        seeds.add(rollout.validation_seed(0, row | change, 0))
+    assert len(seeds) == 8 and all(0 <= seed < 2**63 for seed in seeds)
+    assert rollout.validation_seed(0, {**row, "uid": "another"}, 0) == rollout.validation_seed(0, row, 0)
