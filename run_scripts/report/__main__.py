@@ -72,9 +72,12 @@ def evaluation_page(directories: Sequence[Path], output: Path) -> tuple[Heading,
     settings = [read_json(directory / "settings.json") for directory in directories]
     models = names_of(directories, settings)
     entries = [entry for i, path in enumerate(directories) for entry in read_evaluation(path, i, images)]
-    tallies = figures.tally(entries, models)
-    pictures = figures.evaluation_pictures(tallies)
-    return Heading("evaluation", models, _table_of(settings), figures.evaluation_tables(tallies), pictures), entries
+    numbers = {name: read_json(directory / "metrics.json") for name, directory in zip(models, directories, strict=True)}
+    for name in [name for name, found in numbers.items() if not found]:
+        print(f"{name} has no metrics.json yet; its numbers are missing")
+        del numbers[name]
+    tables, pictures = figures.evaluation_tables(numbers), figures.evaluation_pictures(numbers)
+    return Heading("evaluation", models, _table_of(settings), tables, pictures), entries
 
 
 def training_page(

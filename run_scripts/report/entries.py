@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
+
 from run_scripts.report.images import ImageFiles, TrainingImages
 from run_scripts.report.transcript import Turn, of_dump, of_segments
 
@@ -20,6 +22,7 @@ ROLES = ("rollout", "source", "continuation")
 RECOVERED = 3  # the role of a source that a continuation has recovered
 BRIEF = 80  # characters of a call in a tree
 PREFIX = 240  # characters of a frozen prefix in a tree
+_DIGITS = re.compile(r"(\d+)")
 
 
 class ReportError(ValueError):
@@ -52,8 +55,9 @@ class Entry:
 
     @property
     def order(self) -> tuple:
-        """Return the place in the list: a question's entries are together."""
-        return self.question, self.model, self.place
+        """Return the place in the list: a question's entries are together, and numbers are in their order."""
+        name = [(int(part), "") if part.isdecimal() else (-1, part) for part in _DIGITS.split(self.question)]
+        return name, self.model, self.place
 
 
 def compact(value: Any) -> str:
@@ -101,7 +105,7 @@ def _details(value: Any) -> str | None:
 
 
 def read_evaluation(directory: Path, model: int, images: ImageFiles) -> Iterator[Entry]:
-    """Yield the samples of an evaluation. Of a sample that was tried again the last line counts.
+    """Yield the samples of an evaluation. One that failed and was made later is there once, as it was made.
 
     Args:
         directory: holds ``samples/<benchmark>.jsonl`` and ``images``.
@@ -113,8 +117,11 @@ def read_evaluation(directory: Path, model: int, images: ImageFiles) -> Iterator
         with path.open("rb") as file:
             for line in file:
                 sample = _loads(line)
-                if sample is not None:
-                    found[str(sample["question"]), sample["sample"]] = _of_sample(sample, directory, model, images)
+                if sample is None:
+                    continue
+                key = str(sample["question"]), sample["sample"]
+                if sample["status"] == "ok" or key not in found:
+                    found[key] = _of_sample(sample, directory, model, images)
         yield from found.values()
 
 
@@ -126,8 +133,10 @@ def _of_sample(sample: Mapping[str, Any], directory: Path, model: int, images: I
         return [size] if size else []
 
     prompt, turns = _split(of_segments(sample.get("segments") or (), sizes))
-    failed = sample["status"] != "ok"
-    verdict = INFRASTRUCTURE if failed else RIGHT if sample["score"] >= 1.0 else WRONG
+    details = sample.get("details") or {}
+    verdict = INFRASTRUCTURE
+    if sample["status"] == "ok":  # The score may also hold points for a wrong answer's steps.
+        verdict = RIGHT if details.get("acc", sample["score"]) >= 1.0 else WRONG
     facts = [(name, _number(sample[key])) for name, key in _SAMPLE_FACTS if sample.get(key) is not None]
     body = {
         "t": turns,
@@ -136,15 +145,13 @@ def _of_sample(sample: Mapping[str, Any], directory: Path, model: int, images: I
         "answer": sample.get("answer"),
         "facts": facts,
         "calls": sample.get("calls") or [],
-        "details": _details(sample.get("details")),
+        "details": _details({key: sample[key] for key in ("details", "meta") if sample.get(key)}),
         "error": sample.get("error"),
     }
     number, tokens = sample["sample"], sample.get("generated_tokens") or 0
-    calls = len(sample["calls"]) if sample.get("calls") is not None else _calls(turns)
+    calls = max(len(sample.get("calls") or ()), int(sample.get("used_tool", False)))
     group, question = str(sample["benchmark"]), str(sample["question"])
-    return Entry(
-        group, question, (number,), model, number, verdict, calls, tokens, 0, compact(prompt), compact(body)
-    )
+    return Entry(group, question, (number,), model, number, verdict, calls, tokens, 0, compact(prompt), compact(body))
 
 
 _SAMPLE_FACTS = (
@@ -289,6 +296,6 @@ def _fork(turns: Sequence[Turn], row: Mapping[str, Any]) -> dict[str, Any]:
     """Return the frozen prefix of a source: its length in tokens, the turn, and how its text ends."""
     blocks = _blocks(turns)
     fork = next((i for i, block in enumerate(blocks) if block["k"] == "fork"), 0)
-    text = "".join(map(_text, blocks[:fork])).strip()
+    text = re.sub(r"\n\s+", "\n", "".join(map(_text, blocks[:fork])).strip())
     text = text if len(text) <= PREFIX else "…" + text[-PREFIX:]
     return {"tokens": row.get("prefix_length"), "turn": row.get("turn"), "text": text}

@@ -1,22 +1,19 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Draw the page's plots as SVG elements that take the page's text colour, and compute its tables."""
+"""Draw the page's plots as SVG elements that take the page's text colour, and make its tables."""
 
 from __future__ import annotations
 
 import math
-import statistics
 import tempfile
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from math import comb
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
-from run_scripts.report.entries import INFRASTRUCTURE, RIGHT, Entry
 from run_scripts.summary import ROWS, Metrics, draw
 
 _TEXT = "#010203"  # stands for the page's text colour
@@ -40,88 +37,56 @@ class Table:
     rows: Sequence[Sequence[str]]
 
 
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else math.nan
+Metric = Mapping[str, Any]  # ``metrics.json`` of an evaluation
+COUNTS = {"questions": "questions", "samples": "samples"}
+MEANS = {"calls": "calls", "generated_tokens": "tokens", "turns": "turns"}
+SHARES = {
+    "worst_case": "worst case",
+    "process_score": "process",
+    "tool_use_rate": "tool use",
+    "accuracy_with_call": "right with call",
+    "accuracy_without_call": "without",
+    "truncated": "cut",
+}
 
 
-def _percent(value: float) -> str:
-    return "–" if math.isnan(value) else f"{100 * value:.1f}"
+def _value(row: Mapping[str, Any], key: str) -> float:
+    found = row.get(key)
+    value = found.get("value") if isinstance(found, Mapping) else found
+    return math.nan if value is None else float(value)
 
 
-@dataclass
-class Tally:
-    """Count the samples of a model on a benchmark."""
-
-    samples: int = 0
-    right: int = 0
-    used: int = 0
-    used_right: int = 0
-    failed: int = 0
-    questions: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
-
-    def add(self, entry: Entry) -> None:
-        """Count a sample; an infrastructure failure is counted apart."""
-        if entry.verdict == INFRASTRUCTURE:
-            self.failed += 1
-            return
-        right, used = entry.verdict == RIGHT, entry.calls > 0
-        self.samples += 1
-        self.right += right
-        self.used += used
-        self.used_right += used and right
-        self.questions[entry.question].append(right)
-
-    @property
-    def accuracy(self) -> float:
-        """Return the right share of the samples."""
-        return _share(self.right, self.samples)
-
-    @property
-    def tool_use(self) -> float:
-        """Return the share of the samples that call a tool."""
-        return _share(self.used, self.samples)
-
-    def pass_at(self, k: int) -> float:
-        """Return the chance that one of ``k`` samples is right, the mean over questions with so many samples."""
-        chances = [1 - comb(len(r) - sum(r), k) / comb(len(r), k) for r in self.questions.values() if len(r) >= k]
-        return statistics.fmean(chances) if chances else math.nan
-
-    @property
-    def most(self) -> int:
-        """Return the samples of the question that has most."""
-        return max(map(len, self.questions.values()), default=0)
+def _cell(row: Mapping[str, Any], key: str) -> str:
+    """Return a number of a benchmark; Pass@k has its interval."""
+    value = _value(row, key)
+    if math.isnan(value):
+        return ""
+    if key in COUNTS:
+        return str(int(value))
+    if key in MEANS:
+        return f"{value:.1f}" if value < 100 else f"{value:.0f}"
+    text = f"{100 * value:.1f}"
+    if key.startswith("pass@") and None not in (row[key].get("low"), row[key].get("high")):
+        text += f" ({100 * row[key]['low']:.1f} to {100 * row[key]['high']:.1f})"
+    return text
 
 
-Tallies = Mapping[str, Mapping[str, Tally]]  # model -> benchmark -> counts
-
-
-def tally(entries: Iterable[Entry], models: Sequence[str]) -> dict[str, dict[str, Tally]]:
-    """Count the entries of each model and benchmark."""
-    found: dict[str, dict[str, Tally]] = {model: {} for model in models}
-    for entry in entries:
-        found[models[entry.model]].setdefault(entry.group, Tally()).add(entry)
-    return found
-
-
-def evaluation_tables(tallies: Tallies) -> list[Table]:
-    """Return the counts of the samples that the page holds, a table for each model."""
-    head = ["benchmark", "questions", "samples", "right %", "tool use %", "right with %", "right without %", "failures"]
+def evaluation_tables(models: Mapping[str, Metric]) -> list[Table]:
+    """Return a table for each model: benchmarks as rows, percentages with intervals of 95 %."""
     tables = []
-    for model, benchmarks in tallies.items():
-        rows = [
-            [
-                name,
-                str(len(counts.questions)),
-                str(counts.samples),
-                _percent(counts.accuracy),
-                _percent(counts.tool_use),
-                _percent(_share(counts.used_right, counts.used)),
-                _percent(_share(counts.right - counts.used_right, counts.samples - counts.used)),
-                str(counts.failed),
-            ]
-            for name, counts in benchmarks.items()
+    for model, metrics in models.items():
+        rows = dict(metrics["benchmarks"])
+        if len(rows) > 1:
+            rows[f"mean of {len(metrics['average']['benchmarks'])}"] = metrics["average"]
+        passes = dict.fromkeys(["pass@1", f"pass@{metrics['samples']}"])
+        titles = COUNTS | {key: key.capitalize() for key in passes} | SHARES | MEANS
+        keys = [key for key in titles if any(not math.isnan(_value(row, key)) for row in rows.values())]
+        head = ["%", *(titles[key] for key in keys), "failures"]
+        cells = [
+            [name, *(_cell(row, key) for key in keys), str(row.get("infrastructure", {}).get("samples", ""))]
+            for name, row in rows.items()
         ]
-        tables.append(Table(f"Samples of {model}", head, rows))
+        tables.append(Table(model, head, cells))
     return tables
 
 
@@ -174,40 +139,49 @@ def training_pictures(runs: Mapping[str, Metrics]) -> list[str]:
     return [_svg(lambda path: draw(runs, path))] if runs else []
 
 
-def evaluation_pictures(tallies: Tallies) -> list[str]:
-    """Return the right share by benchmark, tool use against it, and Pass@k, the mean over benchmarks."""
-    names = list(dict.fromkeys(name for benchmarks in tallies.values() for name in benchmarks))
+def evaluation_pictures(models: Mapping[str, Metric]) -> list[str]:
+    """Return Pass@1 by benchmark with its intervals, tool use against it, and Pass@k, the mean over benchmarks."""
+    names = list(dict.fromkeys(name for metrics in models.values() for name in metrics["benchmarks"]))
     if not names:
         return []
 
+    def percent(model: str, name: str, key: str, of: str = "value") -> float:
+        found = models[model]["benchmarks"].get(name, {}).get(key, {}).get(of)
+        return math.nan if found is None else 100 * found
+
     def bars(path: Path) -> None:
-        with _panel(path, max(4.2, 0.4 * len(names) * len(tallies))) as axes:
-            width = 0.8 / len(tallies)
-            for i, (model, found) in enumerate(tallies.items()):
-                heights = [100 * found[name].accuracy if name in found else math.nan for name in names]
-                axes.bar([x + (i + 0.5) * width - 0.4 for x in range(len(names))], heights, width, label=_plain(model))
-            axes.set_xticks(range(len(names)), [_plain(name.split("/")[-1]) for name in names], rotation=30, ha="right")
-            axes.set(title="right, % of the samples", ylim=(0, 100))
+        with _panel(path, max(4.2, 0.4 * len(names) * len(models))) as axes:
+            width = 0.8 / len(models)
+            for i, model in enumerate(models):
+                places = [x + (i + 0.5) * width - 0.4 for x in range(len(names))]
+                heights = [percent(model, name, "pass@1") for name in names]
+                bounds = [[percent(model, name, "pass@1", of) for name in names] for of in ("low", "high")]
+                apart = [[abs(h - b) for h, b in zip(heights, bound, strict=True)] for bound in bounds]
+                errors = {"ecolor": _TEXT, "elinewidth": 0.7}
+                axes.bar(places, heights, width, label=_plain(model), yerr=apart, error_kw=errors)
+            axes.set_xticks(range(len(names)), map(_plain, names), rotation=30, ha="right")
+            axes.set(title="Pass@1, %", ylim=(0, 105))
             axes.legend()
 
     def tool_use(path: Path) -> None:
         with _panel(path) as axes:
-            for model, found in tallies.items():
-                points = [(100 * c.tool_use, 100 * c.accuracy, name) for name, c in found.items() if c.samples]
-                axes.scatter([x for x, *_ in points], [y for _, y, _ in points], label=_plain(model))
-                for x, y, name in points:
-                    axes.annotate(_plain(name.split("/")[-1]), (x, y), (4, 3), textcoords="offset points", fontsize=6)
-            axes.set(xlabel="samples that call a tool, %", ylabel="right, %", xlim=(-5, 105), ylim=(-5, 105))
+            for model in models:
+                points = [(percent(model, name, "tool_use_rate"), percent(model, name, "pass@1")) for name in names]
+                axes.scatter(*zip(*points, strict=True), label=_plain(model))
+                for name, point in zip(names, points, strict=True):
+                    if not any(map(math.isnan, point)):
+                        axes.annotate(_plain(name), point, (4, 3), textcoords="offset points", fontsize=6)
+            axes.set(xlabel="samples with a call, %", ylabel="Pass@1, %", xlim=(-5, 105), ylim=(-5, 105))
             axes.legend()
 
     def curves(path: Path) -> None:
         with _panel(path) as axes:
-            for model, found in tallies.items():
-                ks = range(1, 1 + min((counts.most for counts in found.values() if counts.samples), default=0))
-                means = [statistics.fmean(c.pass_at(k) for c in found.values() if c.samples) for k in ks]
-                axes.plot(list(ks), [100 * mean for mean in means], marker="o", markersize=3, label=_plain(model))
-            axes.set(title="Pass@k, the mean over benchmarks", xlabel="k", ylim=(0, 100))
-            axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
+            for model, metrics in models.items():
+                ks = [k for k in range(1, metrics["samples"] + 1) if f"pass@{k}" in metrics["average"]]
+                values = [100 * _value(metrics["average"], f"pass@{k}") for k in ks]
+                axes.plot(ks, values, marker="o", markersize=3, label=_plain(model))
+            axes.set(title="Pass@k, the mean over benchmarks, %", xlabel="k", ylim=(0, 105))
+            axes.xaxis.get_major_locator().set_params(integer=True)
             axes.legend()
 
     return [_svg(picture) for picture in (bars, tool_use, curves)]

@@ -106,7 +106,7 @@ const Page = (() => {
     verdict.title = name;
     const group = filters.g ? "" : `${index.groups[index.g[i]]} `;
     const number = `${index.models.length > 1 ? "AB"[index.m[i]] : ""}#${index.n[i]}`;
-    const role = index.r[i] ? `${["", "⑂ source", "continuation", "⑂ recovered"][index.r[i]]} ` : "";
+    const role = index.r[i] ? `${["", "↳ source", "continuation", "↳ recovered"][index.r[i]]} ` : "";
     const element = make("div", `row r${index.r[i]}${i === picked ? " picked" : ""}`, verdict,
       make("span", "name", make("bdi", "", group + index.questions[index.q[i]])),
       make("span", "small", `${role}${number} · ${index.c[i] ? `${index.c[i]} call${index.c[i] > 1 ? "s" : ""}` : "no tool"}`));
@@ -248,7 +248,7 @@ const Page = (() => {
       const item = make("li", "", node(j, source ? "source" : "rollout", gained));
       if (source) {
         const below = entries.filter((k) => index.r[k] === 2 && body(k).source === index.n[j]);
-        const told = `⑂ frozen prefix: ${fork.tokens} tokens, turn ${fork.turn}, confidence ${confidence}\n`;
+        const told = `↳ frozen prefix: ${fork.tokens} tokens, turn ${fork.turn}, confidence ${confidence}\n`;
         item.append(make("div", "prefix", make("span", "dim", told), fork.text),
           make("ul", "", below.map((k) => make("li", "", node(k, "continuation")))));
       }
@@ -289,7 +289,7 @@ const Page = (() => {
       case "answer": return make("div", `answer ${lossOf(block)}`, text);
       case "mark": return make("span", "mark", pieces({p: block.p.map(([part, ...loss]) => [part.trimEnd(), ...loss])}));
       case "image": return drawImage(block.n, world);
-      case "fork": return make("div", "fork", "⑂ fork: the frozen prefix ends here");
+      case "fork": return make("div", "fork", "↳ fork: the frozen prefix ends here");
       default: return text.trim() ? make("div", "text", pieces({p: trimmed(block.p)})) : null;
     }
   }

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write a page: one HTML file, an index for the list, and bodies of trajectories in files that are loaded on demand.
 
-    index.html, page.css, page.js
-    data/index.js      columns of all trajectories, by which the list filters and sorts
-    data/<i>.js        the bodies of some questions, loaded with a script element: ``fetch`` reads no file from disk
-    images/            loaded when a trajectory is shown
+index.html, page.css, page.js
+data/index.js      columns of all trajectories, by which the list filters and sorts
+data/<i>.js        the bodies of some questions, loaded with a script element: ``fetch`` reads no file from disk
+images/            loaded when a trajectory is shown
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tools.image_zoom_in import parse_arguments
+from tools.boxes import parse_arguments
 from verl_ext.tool_calls import BadArgument
 
 Block = dict[str, Any]
@@ -43,7 +43,8 @@ _TAGS = {"think": ("<think>", "</think>"), "call": ("<tool_call>", "</tool_call>
 _TURN = re.compile(r"(?=<\|im_start\|>)")
 _ROLE = re.compile(r"<\|im_start\|>(\w+)")
 _TOOL_TURN = re.compile(
-    r"(\n?<\|im_start\|>(?:user|tool)\n<tool_response>.*?<\|im_end\|>\n<\|im_start\|>assistant\n(?:<think>\n)?)", re.DOTALL
+    r"(\n?<\|im_start\|>(?:user|tool)\n<tool_response>.*?<\|im_end\|>\n<\|im_start\|>assistant\n(?:<think>\n)?)",
+    re.DOTALL,
 )
 _REGION = re.compile(r"the region \[([-\d.e+]+), ([-\d.e+]+), ([-\d.e+]+), ([-\d.e+]+)\] of image (\d+)")
 
