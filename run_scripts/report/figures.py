@@ -81,12 +81,12 @@ def evaluation_tables(models: Mapping[str, Metric]) -> list[Table]:
         passes = dict.fromkeys(["pass@1", f"pass@{metrics['samples']}"])
         titles = COUNTS | {key: key.capitalize() for key in passes} | SHARES | MEANS
         keys = [key for key in titles if any(not math.isnan(_value(row, key)) for row in rows.values())]
-        head = ["%", *(titles[key] for key in keys), "failures"]
+        head = ["", *(titles[key] for key in keys), "failures"]
         cells = [
             [name, *(_cell(row, key) for key in keys), str(row.get("infrastructure", {}).get("samples", ""))]
             for name, row in rows.items()
         ]
-        tables.append(Table(model, head, cells))
+        tables.append(Table(f"{model}, shares in %", head, cells))
     return tables
 
 
@@ -160,8 +160,8 @@ def evaluation_pictures(models: Mapping[str, Metric]) -> list[str]:
                 errors = {"ecolor": _TEXT, "elinewidth": 0.7}
                 axes.bar(places, heights, width, label=_plain(model), yerr=apart, error_kw=errors)
             axes.set_xticks(range(len(names)), map(_plain, names), rotation=30, ha="right")
-            axes.set(title="Pass@1, %", ylim=(0, 105))
-            axes.legend()
+            axes.set(title="Pass@1, %", ylim=(0, 130), yticks=range(0, 101, 20))
+            axes.legend(loc="upper right", ncols=2)
 
     def tool_use(path: Path) -> None:
         with _panel(path) as axes:

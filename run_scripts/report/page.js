@@ -66,7 +66,7 @@ const Page = (() => {
     $("filters").addEventListener("submit", (event) => event.preventDefault());
   }
 
-  // Of a question: 1 where the models' numbers of right samples differ, with the sign of who alone is right.
+  // Return a function: entry -> the numbers of right samples that the two models have on its question.
   function differences() {
     const right = new Map(), key = (i) => index.g[i] * index.questions.length + index.q[i];
     for (let i = 0; i < index.q.length; i++) {
@@ -271,8 +271,9 @@ const Page = (() => {
     const world = {body, calls: blocks.filter((block) => block.k === "call"), images: blocks.filter((block) => block.k === "image")};
     for (const {by, b} of turns) {
       const shownBlocks = b.map((block) => drawBlock(block, world));
-      result.append(by === "system" ? make("div", "turn", folded("system", "", shownBlocks))
-        : make("div", `turn ${by === "model" ? "model" : ""}`, make("div", "by", by), shownBlocks));
+      if (by === "system") result.append(make("div", "turn", folded("system", "", shownBlocks)));
+      else if (b.every((block) => block.k === "mark")) result.append(make("div", "turn bare", shownBlocks));
+      else result.append(make("div", `turn ${by === "model" ? "model" : ""}`, make("div", "by", by), shownBlocks));
     }
     if (body.details) result.append(folded("what the scorer says", "", make("pre", "text", body.details)));
     return result;
