@@ -30,13 +30,17 @@ class ImageFiles:
     def __init__(self, directory: Path):
         self.directory = directory
         self.sizes: dict[str, tuple[int, int] | None] = {}
+        self._linked: dict[tuple[Path, Any], str] = {}
         directory.mkdir(parents=True, exist_ok=True)
 
     def link(self, root: Path, name: Any) -> str | None:
         """Link a file of an evaluation, or copy it to another disk; return its name, or None if it is not there."""
+        if (root, name) in self._linked:
+            return self._linked[root, name]
         source = root / str(name)
         if not source.resolve().is_relative_to(root.resolve()) or not source.is_file():
             return None
+        self._linked[root, name] = source.name
         if source.name not in self.sizes:
             self.sizes[source.name] = _size(source)
             target = self.directory / source.name

@@ -38,7 +38,7 @@ _MODEL = re.compile(
     rf"|(?P<answer><answer>.*?(?:</answer>|\Z))|(?P<image>{_IMAGE})|(?P<mark>{_MARK})",
     re.DOTALL,
 )
-_OPEN_THINKING = re.compile(r".*?(?:</think>|(?=<tool_call>)|\Z)", re.DOTALL)
+_THINKING_ENDS = re.compile(r"</think>|(?=<tool_call>)")
 _TAGS = {"think": ("<think>", "</think>"), "call": ("<tool_call>", "</tool_call>"), "answer": ("<answer>", "</answer>")}
 _TURN = re.compile(r"(?=<\|im_start\|>)")
 _ROLE = re.compile(r"<\|im_start\|>(\w+)")
@@ -146,10 +146,9 @@ def _model(text: str, thinking: bool) -> Iterator[tuple[str, str]]:
     """Yield kinds and texts of what the model wrote, tags apart from what they enclose."""
     at = 0
     if thinking:
-        head = _OPEN_THINKING.match(text)
-        assert head is not None  # It matches any text.
-        yield from _enclosed("think", head[0])
-        at = head.end()
+        end = _THINKING_ENDS.search(text)
+        at = len(text) if end is None else end.end()
+        yield from _enclosed("think", text[:at])
     for match in _MODEL.finditer(text, at):
         yield "text", text[at : match.start()]
         kind = str(match.lastgroup)

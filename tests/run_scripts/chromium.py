@@ -90,7 +90,7 @@ class Chromium:
     def wait(self, condition: str) -> None:
         """Wait until an expression is true."""
         deadline = time.monotonic() + self._timeout
-        while not self.run(condition):
+        while not self.run(f"Boolean({condition})"):
             assert time.monotonic() < deadline, f"never true: {condition}"
             time.sleep(0.05)
 

@@ -4,6 +4,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from PIL import Image
 from run_scripts.report.__main__ import main, step_list
 from run_scripts.report.entries import ReportError, choose_steps, compact, read_evaluation, read_training
 from run_scripts.report.images import ImageFiles
+from run_scripts.report.page import Heading, write_page
 from run_scripts.report.transcript import Transcript, of_dump
 from tests.run_scripts.chromium import PROGRAM, Chromium
 from tests.run_scripts.report_runs import (
@@ -270,9 +272,6 @@ def detail(browser):
 def test_filters(browser, evaluation_page):
     open_page(browser, evaluation_page)
     assert len(choose(browser)) == 12
-    assert choose(browser, m="0", g="0", c="1") == [
-        "✗ hostile",
-    ][:0] + choose(browser, m="0", g="0", c="1")
     groups = browser.run("[...document.forms[0].elements.g.options].map((option) => option.text)")
     vstar = str(groups.index("vstar") - 1)
     assert choose(browser, m="0", g=vstar, c="1") == ["✗ test/2 A#0 · 1 call", "✗ test/2 A#1 · 1 call"]
@@ -342,20 +341,19 @@ def test_numbers_are_those_of_the_metrics(browser, evaluation_page):
 
 @pytest.mark.parametrize("page", ["evaluation_page", "training_page"])
 def test_hostile_text_is_text(browser, page, request):
-    page = request.getfixturevalue(page)
-    open_page(browser, page)
-    choose(browser, g="", v="0", **({"search": "script"} if "evaluation" in request.node.name else {"search": " 3"}))
+    of_evaluation = page == "evaluation_page"
+    open_page(browser, request.getfixturevalue(page))
+    choose(browser, g="", v="0", search="script" if of_evaluation else " 3")
     browser.wait("document.getElementById('detail').textContent.includes('window.hacked')")
     told = detail(browser)
     shown = re.sub("[\u202e]", "\ufffd", HOSTILE.replace("\x1b", "␛").replace("\x00", "␀"))
     assert told.replace("\n", "").count(shown.partition("<|im_end|>")[0]) >= 3
     assert "␛[31mred␛[0m ␀ \u2028 \ufffdreversed \U0001f600" in told
-    for turn in ("script", "img[src='x']", "b b"):
-        assert browser.run(f"document.querySelectorAll({json.dumps('#detail ' + turn)}).length") == 0
+    assert browser.run("document.querySelectorAll('#detail script, #list script, img[src=x]').length") == 0
     browser.run("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
     assert browser.run("window.hacked === undefined") and browser.problems == []
-    if page.parent.name and "evaluation" in request.node.name:
-        assert "note" in told and "\ufffd</script>" in told  # the lone surrogate
+    if of_evaluation:
+        assert "\ufffd</script>" in told  # the lone surrogate
 
 
 def test_a_tree_of_training(browser, training_page):
@@ -411,16 +409,17 @@ def test_nothing_is_wider_than_a_phone(browser, page, request):
         browser.look(1400, 900)
 
 
-def test_twenty_thousand_trajectories(browser, tmp_path):
-    line = sample("q", 0, [("model", answer("red"))], [], True)
-    (tmp_path / "samples").mkdir()
-    for benchmark in range(10):
-        with (tmp_path / "samples" / f"b{benchmark}.jsonl").open("w") as file:
-            for i in range(2000):
-                changed = {"benchmark": f"b{benchmark}", "question": f"test/{i // 4}", "sample": i % 4}
-                file.write(json.dumps(line | changed | {"details": {"acc": float(i % 3 == 0)}}) + "\n")
-    assert main([str(tmp_path)]) == 0
-    open_page(browser, tmp_path / "report" / "index.html")
+def test_twenty_thousand_trajectories(browser, evaluations, tmp_path):
+    read = read_evaluation(evaluations[0], 0, ImageFiles(tmp_path / "images"))
+    entry = next(found for found in read if found.verdict == 1)
+    entries = [
+        replace(
+            entry, group=f"b{i // 2000}", question=f"test/{i % 2000 // 4}", number=i % 4, verdict=int(i % 2000 % 3 == 0)
+        )
+        for i in range(20_000)
+    ]
+    write_page(tmp_path, Heading("evaluation", ["large"], [], [], []), entries)
+    open_page(browser, tmp_path / "index.html")
     assert browser.run("document.querySelectorAll('.row').length") < 100  # of 20,000: the list is virtual
     assert browser.run("document.getElementById('rows').style.height") == f"{20000 * 28}px"
     seconds = "(() => { const start = performance.now(); document.forms[0].elements.v.value = '1';"
