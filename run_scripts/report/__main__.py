@@ -52,6 +52,16 @@ def kind_of(directory: Path) -> str:
     )
 
 
+def check_output(output: Path) -> None:
+    """Check that a directory is new, empty or an earlier page: what is in its folders is replaced.
+
+    Raises:
+        ReportError: it holds something else.
+    """
+    if output.exists() and not (output / "page.js").exists() and any(output.iterdir()):
+        raise ReportError(f"--output: {output} holds something that is no page; name a new directory")
+
+
 def names_of(directories: Sequence[Path], settings: Sequence[dict[str, Any]]) -> list[str]:
     """Return a different name for each directory: an evaluation's own, else the directory's."""
     names = [str(found.get("name") or path.resolve().name) for path, found in zip(directories, settings, strict=True)]
@@ -150,6 +160,7 @@ def main(argv: list[str] | None = None) -> int:
         kinds = {kind_of(directory) for directory in directories}
         if len(kinds) > 1:
             raise ReportError("--against: an evaluation cannot be compared with a training run")
+        check_output(output)
         if kinds == {"evaluation"}:
             heading, entries = evaluation_page(directories, output)
         else:

@@ -131,6 +131,8 @@ def test_what_is_written_into_scripts_is_harmless_and_the_same(text):
 
 # --------------------------------------------------------------- the directories
 
+AXPO = "axpo $x <img src=x onerror='window.hacked=1'>"  # a model's name
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, embedded_data):
@@ -141,7 +143,7 @@ def run(tmp_path_factory, embedded_data):
 @pytest.fixture(scope="module")
 def evaluations(tmp_path_factory):
     folder = tmp_path_factory.mktemp("evaluations")
-    return [evaluation(folder / name, name, right=name == "axpo") for name in ("grpo", "axpo")]
+    return [evaluation(folder / name[:4], name, right=name == AXPO) for name in ("grpo", AXPO)]
 
 
 def test_loss_and_forks_of_a_run(run, tmp_path):
@@ -223,6 +225,16 @@ def test_directories_that_cannot_be_shown(run, evaluations, tmp_path, capsys):
     assert "--against: an evaluation cannot be compared with a training run" in capsys.readouterr().err
 
 
+def test_only_a_page_is_replaced(evaluations, tmp_path, capsys):
+    before = sorted(evaluations[0].rglob("*"))
+    assert main([str(evaluations[0]), "--output", str(evaluations[0])]) == 2
+    assert "holds something that is no page; name a new directory" in capsys.readouterr().err
+    assert sorted(evaluations[0].rglob("*")) == before
+    for directory in evaluations:
+        assert main([str(directory), "--output", str(tmp_path / "page")]) == 0
+    assert "Page.index" in (tmp_path / "page" / "data" / "index.js").read_text()
+
+
 # ------------------------------------------------------------------- the browser
 
 
@@ -294,7 +306,7 @@ def test_two_models_side_by_side(browser, evaluation_page):
     choose(browser, search="test/2", m="0")
     browser.wait("document.querySelectorAll('.columns > section').length === 2")
     heads = browser.run("[...document.querySelectorAll('.columns h3')].map((head) => head.textContent)")
-    assert heads == ["grpo", "axpo"]
+    assert heads == ["grpo", AXPO]
     browser.press("j")  # sample 1; the other model's sample 1 stands beside it
     verdicts = "[...document.querySelectorAll('.facts > b')].map((fact) => fact.textContent)"
     browser.wait(f"String({verdicts}) === '✗ wrong,✓ right'")
