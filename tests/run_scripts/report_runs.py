@@ -166,8 +166,11 @@ def evaluation(folder, name, *, right):
     numbers = {"questions": 2, "samples": 4, "pass@1": estimate, "pass@2": estimate, "tool_use_rate": estimate}
     metrics = {
         "samples": 2,
-        "benchmarks": {"vstar": numbers | {"infrastructure": {"samples": 3}}, "hostile": numbers},
-        "average": {"benchmarks": ["vstar", "hostile"], "pass@1": {"value": 0.625, "low": None, "high": None}},
+        "benchmarks": {"vstar": numbers | {"infrastructure": {"samples": 3}}, "hostile <img src=x>": numbers},
+        "average": {
+            "benchmarks": ["vstar", "hostile <img src=x>"],
+            "pass@1": {"value": 0.625, "low": None, "high": None},
+        },
     }
     (folder / "metrics.json").write_text(json.dumps(metrics))
     (folder / "settings.json").write_text(json.dumps({"name": name, "model": f"<b>{name}</b>", "samples": 2}))

@@ -344,7 +344,7 @@ def test_numbers_are_those_of_the_metrics(browser, evaluation_page):
     assert rows[:4] == [
         "questions samples Pass@1 Pass@2 tool use failures",
         "vstar 2 4 50.0 (25.0 to 75.0) 50.0 (25.0 to 75.0) 50.0 3",
-        "hostile 2 4 50.0 (25.0 to 75.0) 50.0 (25.0 to 75.0) 50.0",
+        "hostile <img src=x> 2 4 50.0 (25.0 to 75.0) 50.0 (25.0 to 75.0) 50.0",
         "mean of 2 62.5",
     ]
     assert browser.run("document.querySelectorAll('.pictures svg').length") == 3
