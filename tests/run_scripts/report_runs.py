@@ -46,7 +46,7 @@ def answer(text, thought="It is clear."):
 
 
 def write_step(path, step, index):
-    """Write a step of two questions with ``write_rollouts``: one with a fork, one with hostile texts.
+    """Write a step of two questions with ``write_rollouts``: one with two forks, one with hostile texts.
 
     A character is a token. Returns, by uid, the response's text in which every character without loss is a ``·``.
     """
@@ -81,6 +81,10 @@ def write_step(path, step, index):
     for session, box, reward in ((4, second, 1.0), (5, first, 0.0)):
         told = [(OPEN, 0), (call(box), 1), (seen(box), 0), (answer("red" if reward else "blue"), 1)]
         add("q", session, told, reward, reward - 0.5, Role.CONTINUATION, index, **fork)
+    other = fork | {"prefix_group": "q:2:9", "source_session": 2}
+    add("q", 2, [(OPEN, 1), *rest], 0.0, -0.5, Role.SOURCE, index, recovery_reward=0.0, **other)
+    told = [(OPEN, 0), (call(first), 1), (seen(first), 0), (answer("blue"), 1)]
+    add("q", 6, told, 0.0, 0.0, Role.CONTINUATION, index, **other)
     hostile = f"{HOSTILE}\n</think>\n\n<tool_call>{HOSTILE}</tool_call>{HOSTILE}<answer>{HOSTILE}</answer><|im_end|>"
     add("h", 0, [(hostile, 1)], 0.0, -0.5, place=index + 1)
     keys = [f"{column.question}_{column.session}_0" for column in columns]

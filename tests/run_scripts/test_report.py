@@ -149,7 +149,7 @@ def evaluations(tmp_path_factory):
 def test_loss_and_forks_of_a_run(run, tmp_path):
     folder, shaded = run
     entries = list(read_training(folder, 0, ImageFiles(tmp_path), [1], []))
-    assert len(entries) == len(shaded) == 5
+    assert len(entries) == len(shaded) == 7
     for entry in entries:
         body = json.loads(entry.body)
         if body["facts"] and entry.number != 0:
@@ -157,7 +157,7 @@ def test_loss_and_forks_of_a_run(run, tmp_path):
             text = "".join(piece[0] if piece[1] else "·" * len(piece[0]) for piece in pieces)
             assert text.replace("·", "") == shaded[f"q_{entry.number}_0"].replace("·", "")
     roles = {(entry.number, entry.role, entry.verdict, entry.calls) for entry in entries if " 2" in entry.question}
-    assert roles == {(0, 0, 1, 0), (1, 3, 0, 1), (4, 2, 1, 1), (5, 2, 0, 1)}
+    assert roles == {(0, 0, 1, 0), (1, 3, 0, 1), (2, 1, 0, 1), (4, 2, 1, 1), (5, 2, 0, 1), (6, 2, 0, 1)}
     bodies = {entry.number: json.loads(entry.body) for entry in entries if " 2" in entry.question}
     assert bodies[1]["fork"] == {"tokens": len(OPEN), "turn": 1, "text": "I look closer.\n</think>\n<tool_call>"}
     assert (bodies[1]["recovery"], bodies[1]["confidence"], bodies[4]["source"]) == ("1", "0.25", 1)
@@ -370,12 +370,17 @@ def test_hostile_text_is_text(browser, page, request):
 
 def test_a_tree_of_training(browser, training_page):
     open_page(browser, training_page)
-    assert choose(browser, g="0", r="1", search=" 2") == ["✗ axpo/embedded_colour 2 ↳ recovered #1 · 1 call"]
+    assert choose(browser, g="0", r="1", search=" 2") == [
+        "✗ axpo/embedded_colour 2 ↳ recovered #1 · 1 call",
+        "✗ axpo/embedded_colour 2 ↳ source #2 · 1 call",
+    ]
     browser.wait("document.querySelector('.tree')")
     told = browser.run("document.querySelector('.tree').innerText")
     assert "rollout 0" in told and "source 1" in told and "prefix's reward 1" in told and "advantage 0.75" in told
     assert f"frozen prefix: {len(OPEN)} tokens, turn 1, confidence 0.25" in told
-    below = browser.run("[...document.querySelectorAll('.tree ul button')].map((node) => node.textContent)")
+    below = browser.run(
+        "[...document.querySelector('.tree ul').querySelectorAll('button')].map((node) => node.textContent)"
+    )
     assert [re.match(r"[✓✗]continuation \d", node)[0] for node in below] == ["✓continuation 4", "✗continuation 5"]
 
     def shading(kind):
