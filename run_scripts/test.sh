@@ -5,6 +5,12 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source run_scripts/install_cpu.sh
 bash run_scripts/install_sandbox.sh
+# The report's page is opened in a browser. Where there is none and none can be installed, that test is skipped.
+if ! command -v chromium >/dev/null && ! command -v google-chrome >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "installing chromium"
+    apt-get update -qq || true
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null || true
+fi
 eval "$("$AXPO_VENV/bin/python" -m verl_ext.cpu.env)"
 "$AXPO_VENV/bin/ruff" check .
 "$AXPO_VENV/bin/ruff" format --check .

@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The dump of a step: ``<rollout_data_dir>/<step>.jsonl``, one JSON object a row of the batch.
 
-A line holds the row's text, token ids, mask, reward, advantage and log-probs, and its place in its question's tree. At
-the paper's sizes a step is 20 million tokens. The trainer therefore only fetches the columns, because the rows leave
-the TransferQueue at the end of the step. Decoding, rounding and JSON are left to a thread, see ``write_rollouts``.
+A line holds the row's text, token ids, mask, reward, advantage and log-probs, and its place in the data and in its
+question's tree. At the paper's sizes a step is 20 million tokens. The trainer therefore only fetches the columns,
+because the rows leave the TransferQueue at the end of the step. Decoding, rounding and JSON are left to a thread, see
+``write_rollouts``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from recipe.axpo.tree import BranchColumn
 from tensordict import TensorDict
 
 FIELDS = ("prompts", "responses", "response_mask", "rm_scores", "advantages", "rollout_log_probs", "old_log_probs")
-FIELDS += ("reward_model", "extra_fields")
+FIELDS += ("reward_model", "extra_fields", "data_source", "index")
 LOG_PROB_DECIMALS = 6  # Ratios of probabilities keep six digits, at half the length of a float's shortest text.
 _JSON = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE
 
@@ -83,8 +85,13 @@ class _Rows:
         """Yield name and value of what every row holds, whether or not the run branches."""
         row = {name: values[i] for name, values in self._columns.items()}
         mask = row["response_mask"]
+        output, spans = _decode_runs(row["responses"].tolist(), mask.tolist(), decode)
         yield "input", decode(row["prompts"].tolist())
-        yield "output", decode(row["responses"].tolist())
+        yield "output", output
+        yield "loss_spans", spans
+        for name in ("data_source", "index"):  # The question's row in the data, for a reader who wants its images.
+            if name in row:
+                yield name, row[name]
         if "reward_model" in row:
             yield "gts", row["reward_model"].get("ground_truth")
         yield "score", row["rm_scores"].sum().item()
@@ -104,6 +111,23 @@ class _Rows:
                 yield name, np.round(row[name].numpy().astype(np.float64), LOG_PROB_DECIMALS) + 0.0
         if "extra_fields" in row:
             yield "reward_extra_info", row["extra_fields"].get("reward_extra_info", {})
+
+
+def _decode_runs(
+    ids: Sequence[int], mask: Sequence[int], decode: Callable[[list[int]], str]
+) -> tuple[str, list[list[int]]]:
+    """Decode a response. The mask changes between whole characters, at tags and at the turns of tools.
+
+    Returns:
+        The text, and [start, end) of its characters that carry loss: a reader can shade them without the tokenizer.
+    """
+    text, spans = "", []
+    for trained, run in groupby(range(len(ids)), key=lambda i: bool(mask[i])):
+        start = len(text)
+        text += decode([ids[i] for i in run])
+        if trained:
+            spans.append([start, len(text)])
+    return text, spans
 
 
 def _branch(column: BranchColumn) -> dict[str, Any]:

@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import hydra
 import ray
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 from recipe.axpo.config import ConfigError
 from recipe.axpo.preflight import validate_axpo_config
 from recipe.axpo.ray_classes import undecorated
@@ -53,6 +54,9 @@ def main(config: DictConfig) -> None:
     except ConfigError as error:
         sys.exit(f"configuration error: {error}")
     validate_config(config=config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
+    folder = Path(config.trainer.default_local_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(config, folder / "config.yaml", resolve=True)  # for a reader of the run
     run_ppo(config, task_runner_class=ray.remote(num_cpus=1)(AXPOTaskRunner))
 
 

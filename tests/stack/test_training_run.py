@@ -9,7 +9,9 @@ from transformers import AutoTokenizer
 
 from run_scripts.lab.__main__ import main
 from run_scripts.quickstart import CHECKPOINT
+from run_scripts.report.__main__ import main as report
 from run_scripts.summary import Metrics
+from tests.run_scripts.chromium import PROGRAM, Chromium
 from tests.stack.dumps import by_question, check_advantages, check_masks, read_dump
 
 pytestmark = pytest.mark.stack
@@ -132,6 +134,27 @@ def test_metrics_reach_tensorboard(axpo):
     names += ("no_fork_found", "infra_failures", "call_confidence/selected", "recovery_rate")
     assert {f"axpo/{name}" for name in names} <= tags
     assert {f"tools/image_zoom_in/{name}" for name in ("calls", "failure_rate", "latency_p50", "wait_p95")} <= tags
+
+
+def test_a_page_shows_its_trees(axpo, tmp_path):
+    """The run's own dumps, data and configuration make a page: trees, shaded text and images."""
+    output, _ = axpo
+    assert report([str(output), "--output", str(tmp_path / "page")]) == 0
+    if PROGRAM is None:
+        pytest.skip("no browser; as root: apt-get install chromium")
+    browser = Chromium(tmp_path / "profile")
+    try:
+        browser.open(tmp_path / "page" / "index.html", "document.body && document.body.dataset.ready")
+        browser.run("document.forms[0].g.value = ''; document.forms[0].r.value = '1'")
+        browser.run("document.forms[0].dispatchEvent(new Event('input'))")
+        sources = sum(row["role"] == "source" for rows in dumps(output).values() for row in rows)
+        assert browser.run("document.getElementById('count').textContent").startswith(f"{sources} of ")
+        browser.wait("document.querySelectorAll('.tree ul button').length >= 4")
+        browser.wait("[...document.querySelectorAll('#detail img')].some((image) => image.naturalWidth > 0)")
+        assert browser.run("document.querySelectorAll('.box').length > 0")
+        assert browser.run("document.querySelectorAll('.turn.model .l1').length > 0") and browser.problems == []
+    finally:
+        browser.close()
 
 
 def test_grpo_is_plain(grpo):

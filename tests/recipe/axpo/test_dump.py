@@ -17,7 +17,8 @@ from recipe.axpo.advantage import Role
 from recipe.axpo.dump import write_rollouts
 from recipe.axpo.tree import BranchColumn
 
-ROW_KEYS = ["input", "output", "gts", "score", "step", "uid", "question", "session", "advantage"]
+ROW_KEYS = ["input", "output", "loss_spans", "data_source", "index"]
+ROW_KEYS += ["gts", "score", "step", "uid", "question", "session", "advantage"]
 ROW_KEYS += ["prompt_ids", "response_ids", "response_mask", "rollout_log_probs", "old_log_probs", "reward_extra_info"]
 BRANCH_KEYS = ["role", "prefix_group", "recovery_reward", "source_session", "prefix_length", "confidence", "turn"]
 BRANCH_KEYS += ["engine_calls"]
@@ -42,6 +43,8 @@ def row(prompt=(1, 2), response=(3, 4, 5), mask=None, log_probs=None, reward=0.0
         "rollout_log_probs": log_probs,
         "old_log_probs": log_probs - 0.25,
         "reward_model": {"ground_truth": "red", "style": "rule"},
+        "data_source": "axpo/embedded_colour",
+        "index": 12,
         "extra_fields": {"reward_extra_info": {"acc": reward}, "turn_scores": []},
     } | fields
 
@@ -69,6 +72,9 @@ def test_what_a_row_says(tmp_path):
     assert source == {
         "input": "bc",
         "output": "degh",
+        "loss_spans": [[0, 2]],
+        "data_source": "axpo/embedded_colour",
+        "index": 12,
         "gts": "red",
         "score": 0.0,
         "step": 7,
@@ -102,6 +108,15 @@ def test_without_branching_nothing_is_said_of_roles(tmp_path):
     assert list(entry) == ROW_KEYS
 
 
+def test_which_characters_carry_loss(tmp_path):
+    """A token may be several characters, and none."""
+    texts = ["", "ab", "c", "\U0001f600", "de"]
+    rows = [row(response=(1, 2, 0, 4, 3), mask=mask) for mask in ((1, 1, 1, 0, 1), (0, 1, 1, 0, 0), (0,) * 5, (1,) * 5)]
+    entries = write(tmp_path / "1.jsonl", rows, decode=lambda ids: "".join(texts[i] for i in ids))
+    assert [entry["output"] for entry in entries] == ["abcde\U0001f600"] * 4
+    assert [entry["loss_spans"] for entry in entries] == [[[0, 3], [5, 6]], [[2, 3]], [], [[0, 6]]]
+
+
 def test_a_row_without_trained_tokens(tmp_path):
     (entry,) = write(tmp_path / "1.jsonl", [row(mask=(0, 0, 0), advantage=2.0)])
     assert entry["advantage"] == 0.0
@@ -115,6 +130,8 @@ def test_a_row_without_trained_tokens(tmp_path):
         ("advantages", ["advantage"]),
         ("reward_model", ["gts"]),
         ("extra_fields", ["reward_extra_info"]),
+        ("data_source", ["data_source"]),
+        ("index", ["index"]),
     ],
 )
 def test_a_column_that_the_rows_lack_is_left_out(tmp_path, missing, keys):
