@@ -9,11 +9,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 from PIL import Image
 from tensordict import TensorDict
 
 from recipe.axpo.advantage import Role, compute_axpo_advantage
-from recipe.axpo.batching import ModelPass, padding_rows, rows_per_mini_batch
+from recipe.axpo.batching import ModelPass, micro_batch_multiple, padding_rows, rows_per_mini_batch
 from run_scripts.quickstart import CHECKPOINT
 
 pytestmark = [
@@ -210,3 +211,16 @@ def test_megatron_trains_what_fsdp_trains(megatron, fsdp, dynamic):
         moved += bool(wanted.any())
         assert torch.allclose(got, wanted, atol=1e-3 * float(wanted.abs().max()) + 1e-9), name
     assert moved > 0.9 * len(before)
+
+
+@pytest.mark.parametrize("group", [None, 6])
+def test_micro_batches_of_a_virtual_pipeline_come_in_groups_of_its_stages(group):
+    """verl asserts that a rank's number of micro-batches is a multiple of what Megatron sets here."""
+    from megatron.core.transformer import TransformerConfig
+
+    parallel = {"pipeline_model_parallel_size": 4, "virtual_pipeline_model_parallel_size": 2}
+    override = {} if group is None else {"microbatch_group_size_per_vp_stage": group}
+    role = OmegaConf.create({"strategy": "megatron", "megatron": {**parallel, "override_transformer_config": override}})
+    shape = {"num_layers": 8, "hidden_size": 8, "num_attention_heads": 1, "pipeline_dtype": torch.float32}
+    config = TransformerConfig(**shape, **parallel, **override)
+    assert micro_batch_multiple(role) == config.microbatch_group_size_per_vp_stage == (group or 4)
