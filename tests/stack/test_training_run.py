@@ -7,9 +7,11 @@ import math
 import pytest
 from transformers import AutoTokenizer
 
+from data_prep.__main__ import main as data_prep
 from run_scripts.quickstart import CHECKPOINT, main
 from run_scripts.summary import Metrics
 from tests.stack.dumps import by_question, check_advantages, check_masks, read_dump
+from verl_ext.cpu.env import REPO_ROOT
 
 pytestmark = pytest.mark.stack
 
@@ -19,10 +21,19 @@ NO_VALIDATION = ["trainer.val_before_train=false", "trainer.test_freq=-1"]
 
 @pytest.fixture(scope="module")
 def axpo(tmp_path_factory):
-    """Two steps, then the same command for three: the second call must go on where the first one stopped."""
+    """Two steps, then the same command for three: the second call must go on where the first one stopped.
+
+    Half of the rows have an image and the zoom tool, the others are text and have the python tool.
+    """
     output = tmp_path_factory.mktemp("axpo")
+    data_prep(["embedded", "--text", f"--output={output / 'text'}", "--train=256", "--val=1", "--seed=3"])
     common = ["--seed=3", "--val=8", "--save-freq=1", f"--output={output}", "--timeout=600"]
-    overrides = ["--", "axpo.trace_engine_calls=true", "axpo.budget_ratio=0.5"]
+    overrides = [
+        *("--", "axpo.trace_engine_calls=true", "axpo.budget_ratio=0.5"),
+        f"data.train_files=[{output / 'data/train.parquet'},{output / 'text/train.parquet'}]",
+        f"actor_rollout_ref.rollout.multi_turn.tool_config_path={REPO_ROOT / 'tests/stack/zoom_and_python.yaml'}",
+        "actor_rollout_ref.rollout.multi_turn.max_tool_response_length=1100",  # what the python tool may answer
+    ]
     assert main(["--steps=2", *common, *overrides]) == 0
     first = set((output / "rollouts").iterdir())
     assert main(["--steps=3", *common, *overrides, *NO_VALIDATION]) == 0
@@ -94,6 +105,22 @@ def test_masks_tokens_and_advantages(axpo):
             images += bool(pads)
             assert not any(pads)
     assert images > 0, "no tool ever returned an image"
+
+
+def test_rows_without_images_train_beside_the_others(axpo):
+    """The tiny model opens a call only where it sees an image, so none of these rows branches."""
+    output, _ = axpo
+    tokenizer = AutoTokenizer.from_pretrained(CHECKPOINT)
+    image_id = tokenizer.convert_tokens_to_ids("<|image_pad|>")
+    for step, rows in dumps(output).items():
+        text = ["keep the remainder modulo" in tokenizer.decode(row["prompt_ids"]) for row in rows]
+        assert any(text) and not all(text), "all rows of this batch are of one kind"
+        for row, without_image in zip(rows, text, strict=True):
+            assert (image_id in row["prompt_ids"]) != without_image
+            if without_image:
+                assert any(row["response_mask"]) and image_id not in row["response_ids"]
+        metrics = Metrics(output / "metrics").steps[step]
+        assert all(math.isfinite(metrics[name]) for name in ("actor/grad_norm", "actor/pg_loss", "actor/kl_loss"))
 
 
 def test_rollout_and_actor_agree_on_log_probs(axpo):
