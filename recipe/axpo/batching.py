@@ -92,7 +92,7 @@ def model_passes(actor_rollout_ref: DictConfig, actor_dp_size: int, ref_dp_size:
     actor, rollout, ref = (actor_rollout_ref[name] for name in ("actor", "rollout", "ref"))
 
     def model_pass(role: DictConfig, dp_size: int, dynamic: bool, size: int | None, whole_batch: bool) -> ModelPass:
-        return ModelPass(dp_size, None if dynamic else size, _micro_batch_multiple(role), whole_batch)
+        return ModelPass(dp_size, None if dynamic else size, micro_batch_multiple(role), whole_batch)
 
     # verl asserts that the actor's log-prob pass batches dynamically exactly if its update does.
     dynamic = actor.use_dynamic_bsz
@@ -106,7 +106,7 @@ def model_passes(actor_rollout_ref: DictConfig, actor_dp_size: int, ref_dp_size:
     return passes
 
 
-def _micro_batch_multiple(role: DictConfig) -> int:
+def micro_batch_multiple(role: DictConfig) -> int:
     """Return what Megatron's interleaved schedule requires the number of micro-batches to be a multiple of."""
     if role.strategy != "megatron" or (role.megatron.get("virtual_pipeline_model_parallel_size") or 1) <= 1:
         return 1

@@ -8,10 +8,12 @@ The checks are grouped by theme, one generator of messages each. What concerns t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
+from recipe.axpo.batching import micro_batch_multiple
 from recipe.axpo.config import ACTOR, MODEL, REF, ROLLOUT, branching_enabled
 
 MANAGER_CLASS = "recipe.axpo.rollout.AXPOAgentLoopManager"
@@ -335,13 +337,12 @@ def _batching_problems(config: DictConfig) -> Iterator[str]:
             f"{ACTOR}.use_dynamic_bsz ({_as_yaml(actor.use_dynamic_bsz)}): the actor batches both passes alike; leave "
             "the first one out"
         )
-    fixed = {f"{ACTOR}.ppo_micro_batch_size_per_gpu": not actor.use_dynamic_bsz}
-    fixed[f"{ROLLOUT}.log_prob_micro_batch_size_per_gpu"] = not actor.use_dynamic_bsz
-    fixed[f"{REF}.log_prob_micro_batch_size_per_gpu"] = _has_reference(config) and not ref.log_prob_use_dynamic_bsz
-    for option, is_read in fixed.items():
+    for option, *_ in _fixed_passes(config):
         size = OmegaConf.select(config, option)
-        if is_read and not size:
+        if not size:
             yield f"{option} must be at least 1, got {_as_yaml(size)}: without dynamic batching it cuts the rows"
+    if not branching_enabled(config):
+        yield from _row_problems(config)
     for path, role in ((ACTOR, actor), (REF, ref)):
         engine = role.get("megatron") or {}
         if role.strategy != "megatron" or (engine.get("virtual_pipeline_model_parallel_size") or 1) <= 1:
@@ -353,6 +354,53 @@ def _batching_problems(config: DictConfig) -> Iterator[str]:
                 f"{option} must be at least {stages}, the pipeline_model_parallel_size, got {group}: Megatron's "
                 "interleaved schedule takes no smaller groups; leave it out"
             )
+
+
+def _fixed_passes(config: DictConfig) -> Iterator[tuple[str, DictConfig, bool]]:
+    """Yield the size, the role, and whether it takes the whole batch at once, of each pass in fixed micro-batches."""
+    actor, ref = config.actor_rollout_ref.actor, config.actor_rollout_ref.ref
+    if not actor.use_dynamic_bsz:
+        yield f"{ACTOR}.ppo_micro_batch_size_per_gpu", actor, False
+        yield f"{ROLLOUT}.log_prob_micro_batch_size_per_gpu", actor, True
+    if _has_reference(config) and not ref.log_prob_use_dynamic_bsz:
+        yield f"{REF}.log_prob_micro_batch_size_per_gpu", ref, True
+
+
+def _row_problems(config: DictConfig) -> Iterator[str]:
+    """Find rows that do not divide. Without branching verl completes the last mini-batch, but no micro-batch."""
+    data, actor, rollout = config.data, config.actor_rollout_ref.actor, config.actor_rollout_ref.rollout
+    mini_batch = actor.ppo_mini_batch_size * rollout.n
+    whole_batch = -(-data.train_batch_size // actor.ppo_mini_batch_size) * mini_batch
+    ranks = _data_parallel_ranks(config, actor)
+    if ranks and mini_batch % ranks:
+        yield (
+            f"{ACTOR}.ppo_mini_batch_size x {ROLLOUT}.n ({mini_batch}) must be a multiple of the {ranks} data-parallel "
+            "ranks: each has an equal share of a mini-batch"
+        )
+        return
+    for option, role, whole in _fixed_passes(config):
+        size, ranks = OmegaConf.select(config, option), _data_parallel_ranks(config, role)
+        total, group = whole_batch if whole else mini_batch, micro_batch_multiple(role)
+        if not size or not ranks or total % (ranks * size * group) == 0:
+            continue
+        fits = [n for n in range(1, size) if total % (ranks * n * group) == 0]
+        dynamic = f"{REF}.log_prob_use_dynamic_bsz" if option.startswith(REF) else f"{ACTOR}.use_dynamic_bsz"
+        yield (
+            f"{option} ({size}) must cut the {total // ranks} rows that each of {ranks} ranks has of a "
+            f"{'batch' if whole else 'mini-batch'} into equal parts"
+            + (f", {group} or a multiple of it for the virtual pipeline" if group > 1 else "")
+            + ": verl would stop in the first step; set "
+            + (f"it to {fits[-1]} or " if fits else "")
+            + f"{dynamic}=true"
+        )
+
+
+def _data_parallel_ranks(config: DictConfig, role: DictConfig) -> int:
+    """Return how many ranks share the rows of a batch; 0 if the GPUs do not divide."""
+    sizes = ("tensor_model_parallel_size", "pipeline_model_parallel_size")
+    shared = math.prod(role.megatron[size] for size in sizes) if role.strategy == "megatron" else 1
+    ranks, rest = divmod(config.trainer.nnodes * config.trainer.n_gpus_per_node, shared * _ranks_of_a_sequence(role))
+    return 0 if rest else ranks
 
 
 def _ranks_of_a_sequence(role: DictConfig) -> int:

@@ -273,6 +273,16 @@ def test_check_has_a_line_with_the_fix_for(environ, overrides, line, fix, start,
     assert len(hits) == 1 and fix in hits[0], hits
 
 
+@pytest.mark.parametrize("wanted, fits", [("transformers<5.0.0", False), ("transformers>=5", True)])
+def test_check_compares_megatron_bridge_with_transformers(wanted, fits, start, capsys, tmp_path, monkeypatch):
+    folder = tmp_path / "site" / "megatron_bridge-0.3.1.dist-info"
+    folder.mkdir(parents=True)
+    (folder / "METADATA").write_text(f"Name: megatron-bridge\nVersion: 0.3.1\nRequires-Dist: {wanted}\n")
+    monkeypatch.syspath_prepend(folder.parent)
+    lines = found(capsys, "axpo", **start("8b"), BACKEND="megatron")
+    assert any("Megatron-Bridge 0.3.1 is made for transformers" in line for line in lines) != fits, lines
+
+
 def test_check_prints_every_problem(start, capsys):
     wrong = ["axpo.continuations=1", f"{ROLLOUT}.max_model_len=9000", f"{ROLLOUT}.tensor_model_parallel_size=3"]
     lines = found(capsys, "axpo", wrong, **start("8b"))

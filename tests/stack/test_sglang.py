@@ -1,11 +1,15 @@
 # Copyright 2026 The AXPO-on-verl Authors
 # SPDX-License-Identifier: Apache-2.0
-"""``rollout.name=sglang`` on a CPU: ids of prompts with images reach the model unchanged, and a whole run of AXPO."""
+"""``rollout.name=sglang`` on a CPU: ids of prompts with images reach the model unchanged, and the script of AXPO."""
 
 import importlib.util
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +17,11 @@ import torch
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from run_scripts.quickstart import CHECKPOINT, main
+from data_prep.__main__ import main as data_prep
+from run_scripts.quickstart import CHECKPOINT
 from run_scripts.summary import Metrics
 from tests.stack.dumps import by_question, check_advantages, check_masks, read_dump
+from verl_ext.cpu.env import REPO_ROOT
 from verl_ext.cpu.launch import remove_stale_segments
 
 pytestmark = [
@@ -146,9 +152,19 @@ def test_images_that_do_not_fill_the_placeholders_are_refused(generate, processo
 
 
 def test_axpo_trains_with_sglang(tmp_path):
-    argv = ["--steps=2", "--seed=3", "--val=8", f"--output={tmp_path}", "--timeout=900"]
-    overrides = ["actor_rollout_ref.rollout.name=sglang", "axpo.trace_engine_calls=true", "axpo.budget_ratio=0.5"]
-    assert main([*argv, "--", *overrides, "trainer.val_before_train=false", "trainer.test_freq=-1"]) == 0
+    """The script for GPUs, unchanged."""
+    data_prep(["embedded", f"--output={tmp_path / 'data'}", "--train=16", "--val=8", "--seed=3"])
+    environ = {"HARDWARE": "cpu", "ENGINE": "sglang", "AXPO_VENV": str(Path(sys.executable).parents[1])}
+    environ |= {"MODEL": str(CHECKPOINT), "DATA": str(tmp_path / "data"), "OUTPUT": str(tmp_path)}
+    line = ["bash", "run_scripts/qwen3vl_2b_axpo.sh", "axpo.trace_engine_calls=true", "axpo.budget_ratio=0.5"]
+    line += ["axpo.seed=3", "data.seed=3", "trainer.val_before_train=false", "trainer.test_freq=-1"]
+    log = tmp_path / "log.txt"
+    with log.open("wb") as output:
+        run = subprocess.run(
+            line, cwd=REPO_ROOT, env={**os.environ, **environ}, stdout=output, stderr=output, timeout=900
+        )
+    assert run.returncode == 0, log.read_text(errors="replace")[-4000:]
+    assert (tmp_path / "huggingface" / "config.json").exists()
     processor = AutoProcessor.from_pretrained(CHECKPOINT)
     open_id = processor.tokenizer.convert_tokens_to_ids("<tool_call>")
     steps = [read_dump(tmp_path / "rollouts" / f"{step}.jsonl") for step in (1, 2)]

@@ -7,12 +7,14 @@ import math
 import pytest
 from transformers import AutoTokenizer
 
+from data_prep.__main__ import main as data_prep
 from run_scripts.lab.__main__ import main
 from run_scripts.quickstart import CHECKPOINT
 from run_scripts.report.__main__ import main as report
 from run_scripts.summary import Metrics
 from tests.run_scripts.chromium import PROGRAM, Chromium
 from tests.stack.dumps import by_question, check_advantages, check_masks, read_dump
+from verl_ext.cpu.env import REPO_ROOT
 
 pytestmark = pytest.mark.stack
 
@@ -29,13 +31,24 @@ def lab(tmp_path_factory):
         assert main([*argv, "data.val_max_samples=8", *overrides]) == 0
         return root / "runs" / arm / "seed1"
 
+    run.root = root
     return run
 
 
 @pytest.fixture(scope="module")
 def axpo(lab):
-    """Two steps, then the same command for four: the second call must go on where the first one stopped."""
-    overrides = ["trainer.save_freq=1", "axpo.trace_engine_calls=true", "axpo.budget_ratio=0.5"]
+    """Two steps, then the same command for four: the second call must go on where the first one stopped.
+
+    Half of the rows have an image and the zoom tool, the others are text and have the python tool.
+    """
+    text = lab.root / "text"
+    data_prep(["embedded", "--text", f"--output={text}", "--train=1024", "--val=1", "--seed=3"])
+    overrides = [
+        *("trainer.save_freq=1", "axpo.trace_engine_calls=true", "axpo.budget_ratio=0.5"),
+        f"data.train_files=[{lab.root / 'data/guess50/train.parquet'},{text / 'train.parquet'}]",
+        f"actor_rollout_ref.rollout.multi_turn.tool_config_path={REPO_ROOT / 'tests/stack/zoom_and_python.yaml'}",
+        "actor_rollout_ref.rollout.multi_turn.max_tool_response_length=1100",  # what the python tool may answer
+    ]
     output = lab("axpo-g50", 2, *overrides)
     first = set((output / "rollouts").iterdir())
     assert lab("axpo-g50", 4, *overrides, "trainer.val_before_train=false") == output
@@ -104,6 +117,22 @@ def test_masks_tokens_and_advantages(axpo):
             images += bool(pads)
             assert not any(pads)
     assert images > 0, "no tool ever returned an image"
+
+
+def test_rows_without_images_train_beside_the_others(axpo):
+    """The tiny model opens a call only where it sees an image, so none of these rows branches."""
+    output, _ = axpo
+    tokenizer = AutoTokenizer.from_pretrained(CHECKPOINT)
+    image_id = tokenizer.convert_tokens_to_ids("<|image_pad|>")
+    for step, rows in dumps(output).items():
+        text = ["keep the remainder modulo" in tokenizer.decode(row["prompt_ids"]) for row in rows]
+        assert any(text) and not all(text), "all rows of this batch are of one kind"
+        for row, without_image in zip(rows, text, strict=True):
+            assert (image_id in row["prompt_ids"]) != without_image
+            if without_image:
+                assert any(row["response_mask"]) and image_id not in row["response_ids"]
+        metrics = Metrics(output / "metrics").steps[step]
+        assert all(math.isfinite(metrics[name]) for name in ("actor/grad_norm", "actor/pg_loss", "actor/kl_loss"))
 
 
 def test_rollout_and_actor_agree_on_log_probs(axpo):

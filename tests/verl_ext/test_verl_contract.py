@@ -197,8 +197,18 @@ verl.workers.utils.padding
     response_to_nested(tensor, response_mask)
 """
 
-# These import SGLang.
-SGLANG_SOURCES = ("recipe/axpo/sglang_server.py", "verl_ext/cpu/sglang_rollout.py")
+# What these import is not always installed.
+OPTIONAL_SOURCES = {
+    "recipe/axpo/sglang_server.py": "sglang",
+    "verl_ext/cpu/sglang_rollout.py": "sglang",
+    "verl_ext/cpu/megatron.py": "megatron",
+}
+if importlib.util.find_spec("megatron"):
+    VERL += """
+verl.workers.engine.megatron.transformer_impl
+    MegatronEngineWithLMHead
+    MegatronEngine.__init__(self, model_config, engine_config, optimizer_config, checkpoint_config)
+"""
 if importlib.util.find_spec("sglang"):
     VERL += """
 verl.workers.rollout.sglang_rollout.async_sglang_server
@@ -331,7 +341,8 @@ def sources() -> Iterator[tuple[Path, ast.Module]]:
     for package in PACKAGES:
         for path in sorted((REPO_ROOT / package).rglob("*.py")):
             name = path.relative_to(REPO_ROOT)
-            if importlib.util.find_spec("sglang") or name.as_posix() not in SGLANG_SOURCES:
+            optional = OPTIONAL_SOURCES.get(name.as_posix())
+            if optional is None or importlib.util.find_spec(optional):
                 yield name, ast.parse(path.read_text())
 
 

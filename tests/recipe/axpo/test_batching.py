@@ -110,6 +110,7 @@ class Setup:
     pipeline: int = 1
     virtual: int | None = None
     group: int | None = None
+    context: int = 1
     dp_size: int = 2
     ref_dp_size: int | None = 2
     num_mini_batches: int = 2
@@ -138,19 +139,25 @@ class Setup:
         return rows_per_mini_batch(self.row_counts, assigned, self.num_mini_batches, passes)
 
     @property
+    def limit(self):
+        """Tokens of the longest row: ranks of a context-parallel group share it."""
+        return LIMIT * self.context
+
+    @property
     def fullest(self):
         return max(sum(self.row_counts[m :: self.num_mini_batches]) for m in range(self.num_mini_batches))
 
 
-def micro_batches(lengths, dynamic, size, group, least=None):
+def micro_batches(lengths, dynamic, size, group, context, least=None):
     """verl's own cut of one rank's rows."""
-    mask = torch.arange(LIMIT) < torch.tensor(lengths).unsqueeze(1)
+    mask = torch.arange(LIMIT * context) < torch.tensor(lengths).unsqueeze(1)
     data = TensorDict({"input_ids": mask, "attention_mask": mask}, batch_size=[len(lengths)])
     tu.assign_non_tensor(data, use_dynamic_bsz=dynamic, max_token_len_per_gpu=LIMIT, micro_batch_size_per_gpu=size)
+    tu.assign_non_tensor(data, sp_size=context)
     return prepare_micro_batches(data, num_batches_divided_by=group, min_num_micro_batch=least)[0]
 
 
-def run_pass(lengths, dp_size, dynamic, size, group):
+def run_pass(lengths, dp_size, dynamic, size, group, context):
     """Do what verl does with the rows of one pass; raises what verl raises.
 
     Dispatch to the ranks, ``prepare_micro_batches`` on each, and for Megatron the assertion behind it. With dynamic
@@ -159,9 +166,9 @@ def run_pass(lengths, dp_size, dynamic, size, group):
     assert len(lengths) % dp_size == 0, "verl would give the ranks different numbers of rows"
     share = len(lengths) // dp_size
     ranks = [lengths[rank * share : (rank + 1) * share] for rank in range(dp_size)]
-    counts = [len(micro_batches(rank, dynamic, size, group)) for rank in ranks]
+    counts = [len(micro_batches(rank, dynamic, size, group, context)) for rank in ranks]
     while dynamic and len(set(counts)) > 1:
-        counts = [len(micro_batches(rank, dynamic, size, group, least=max(counts))) for rank in ranks]
+        counts = [len(micro_batches(rank, dynamic, size, group, context, least=max(counts))) for rank in ranks]
     assert group is None or all(count % group == 0 for count in counts), "forward_backward_batch asserts this"
     return counts
 
@@ -171,14 +178,14 @@ def simulate(setup, rows_each, lengths):
     m, dp = setup.num_mini_batches, setup.dp_size
     assert len(lengths) == m * rows_each and rows_each % dp == 0
     group = (setup.group or setup.pipeline) if setup.virtual and setup.virtual > 1 else None
-    run_pass(lengths, dp, setup.dynamic, setup.log_prob_size, group)
+    run_pass(lengths, dp, setup.dynamic, setup.log_prob_size, group, setup.context)
     if setup.ref_dp_size is not None:
-        run_pass(lengths, setup.ref_dp_size, setup.ref_dynamic, setup.ref_size, group)
+        run_pass(lengths, setup.ref_dp_size, setup.ref_dynamic, setup.ref_size, group, setup.context)
     share = rows_each // dp
     for mini_batch in range(m):
         starts = [rank * m * share + mini_batch * share for rank in range(dp)]
         rows = [length for start in starts for length in lengths[start : start + share]]
-        run_pass(rows, dp, setup.dynamic, setup.update_size, group)
+        run_pass(rows, dp, setup.dynamic, setup.update_size, group, setup.context)
 
 
 def survives(setup, rows_each, lengths):
@@ -206,6 +213,7 @@ def setups(draw):
         pipeline=pipeline,
         virtual=draw(st.sampled_from([None, 1, 2])) if pipeline > 1 else None,
         group=draw(st.none() | st.integers(pipeline, pipeline + 2)),
+        context=draw(st.sampled_from([1, 2])),
         dp_size=draw(st.sampled_from([1, 2, 3])),
         ref_dp_size=draw(st.sampled_from([None, 1, 2])),
         num_mini_batches=draw(st.integers(1, 4)),
@@ -219,9 +227,9 @@ def test_verl_takes_the_rows(setup, rng):
     rows_each = setup.rows_each()
     assert rows_each >= setup.fullest
     total = setup.num_mini_batches * rows_each
-    simulate(setup, rows_each, [LIMIT] * total)  # Every row alone in its micro-batch.
-    simulate(setup, rows_each, [rng.randint(1, LIMIT) for _ in range(total)])
-    simulate(setup, rows_each, [rng.choice([1, LIMIT]) for _ in range(total)])
+    simulate(setup, rows_each, [setup.limit] * total)  # Every row alone in its micro-batch.
+    simulate(setup, rows_each, [rng.randint(1, setup.limit) for _ in range(total)])
+    simulate(setup, rows_each, [rng.choice([1, setup.limit]) for _ in range(total)])
 
 
 @settings(max_examples=60, deadline=None)
@@ -229,7 +237,7 @@ def test_verl_takes_the_rows(setup, rng):
 def test_fewer_rows_would_not_do(setup):
     """For every smaller number that holds the rows there are lengths under which verl fails: all at the limit."""
     for rows_each in range(setup.fullest, setup.rows_each()):
-        assert not survives(setup, rows_each, [LIMIT] * (setup.num_mini_batches * rows_each)), rows_each
+        assert not survives(setup, rows_each, [setup.limit] * (setup.num_mini_batches * rows_each)), rows_each
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,7 @@ FIXED = [
     f"{ACTOR}.ppo_micro_batch_size_per_gpu=2",
     f"{ROLLOUT}.log_prob_micro_batch_size_per_gpu=4",
 ]
+FIXED_ALL = [*FIXED, f"{REF}.log_prob_micro_batch_size_per_gpu=8"]
 FIXED_REF = [f"{REF}.log_prob_use_dynamic_bsz=false"]  # under an actor that batches by tokens
 # room for the largest answer of that tool, 8,100 tokens, which the preset for the tiny model has not
 LONG = ("data.max_response_length=16384", f"{ROLLOUT}.max_model_len=16704", f"{ACTOR}.ppo_max_token_len_per_gpu=16704")
@@ -238,6 +239,9 @@ NORM = f"{ACTOR}.loss_agg_mode=seq-mean-token-sum-norm"
         [f"{ACTOR}.ppo_max_token_len_per_gpu=256", f"{ACTOR}.ulysses_sequence_parallel_size=2"],
         [f"{ACTOR}.ppo_max_token_len_per_gpu=100", *FIXED, f"{REF}.log_prob_micro_batch_size_per_gpu=1"],
         [*FIXED, f"{ACTOR}.ppo_max_token_len_per_gpu=100", f"{ACTOR}.use_kl_loss=false"],
+        [*FIXED_ALL, f"{ACTOR}.ppo_micro_batch_size_per_gpu=5"],  # AXPO adds rows that carry no loss
+        [GRPO, *FIXED_ALL],
+        [GRPO, *FIXED_ALL, f"{ROLLOUT}.log_prob_micro_batch_size_per_gpu=32"],
         [*FIXED_REF, f"{REF}.log_prob_micro_batch_size_per_gpu=3", f"{REF}.log_prob_max_token_len_per_gpu=9"],
         [f"{ACTOR}.clip_ratio=0.4"],  # what clip_ratio_high says
         [f"{ACTOR}.clip_ratio=0.3", f"{ACTOR}.clip_ratio_low=null"],
@@ -503,6 +507,22 @@ def test_grpo_refuses_it_too(read, override):
             [*FIXED, f"{REF}.log_prob_use_dynamic_bsz=true", f"{REF}.log_prob_max_token_len_per_gpu=9"],
             f"{REF}.log_prob_max_token_len_per_gpu must be at least 512, got 9",
         ),
+        # verl adds rows under GRPO only to complete a mini-batch: 32 rows of one, 64 of the batch
+        (
+            [GRPO, *FIXED_ALL, f"{ACTOR}.ppo_micro_batch_size_per_gpu=5"],
+            "each of 1 ranks has of a mini-batch into equal",
+        ),
+        (
+            [GRPO, *FIXED_ALL, f"{ACTOR}.ppo_micro_batch_size_per_gpu=5"],
+            "set it to 4 or actor_rollout_ref.actor.use_dyn",
+        ),
+        ([GRPO, *FIXED_ALL, f"{ROLLOUT}.log_prob_micro_batch_size_per_gpu=24"], "(24) must cut the 64 rows"),
+        (
+            [GRPO, *FIXED_ALL, f"{REF}.log_prob_micro_batch_size_per_gpu=7"],
+            "set it to 4 or actor_rollout_ref.ref.log_pro",
+        ),
+        ([GRPO, *FIXED_ALL, "trainer.n_gpus_per_node=16"], "(8) must cut the 4 rows"),
+        ([GRPO, "trainer.n_gpus_per_node=3"], "(32) must be a multiple of the 3 data-parallel ranks"),
         (["trainer.val_only=true", "trainer.val_before_train=false"], "trainer.val_only=true needs trainer.val_before"),
         (
             [f"{ACTOR}.ppo_max_token_len_per_gpu=255", f"{ACTOR}.ulysses_sequence_parallel_size=2"],
