@@ -109,8 +109,8 @@ class Pool:
 
     def __init__(self, config: DictConfig, settings: EvaluationSettings, servers: Servers):
         files = {benchmark.name: benchmark.files for benchmark in settings.benchmarks}
-        arguments = (config, servers.client, servers.rewards, settings.output, files, settings.added_tools)
-        self._start = lambda: ray.remote(EvaluationWorker).remote(*arguments)
+        own = {"directory": settings.output, "files": files, "added_tools": settings.added_tools}
+        self._start = lambda: ray.remote(EvaluationWorker).remote(config, servers.client, None, servers.rewards, **own)
         self._workers = [self._start() for _ in range(config.actor_rollout_ref.rollout.agent.num_workers)]
         self._load = [0] * len(self._workers)
         ray.get([worker.alive.remote() for worker in self._workers])

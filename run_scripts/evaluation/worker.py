@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
@@ -47,7 +48,8 @@ class EvaluationWorker(AgentLoopWorker):
     Args:
         config: the whole configuration.
         llm_client: verl's client of its servers, or an ``EndpointClient``.
-        reward_workers: handles of verl's reward workers.
+        teacher_client: None.
+        reward_loop_worker_handles: verl's reward workers.
         directory: of the evaluation.
         files: benchmark -> its parquet files.
         added_tools: offered to each row beside its own, those that need an image only to rows with one.
@@ -57,12 +59,14 @@ class EvaluationWorker(AgentLoopWorker):
         self,
         config: Any,
         llm_client: Any,
-        reward_workers: list,
-        directory: Path,
-        files: Mapping[str, Sequence[Path]],
+        teacher_client: Any = None,
+        reward_loop_worker_handles: list | None = None,
+        *,
+        directory: Path = Path(),
+        files: Mapping[str, Sequence[Path]] = MappingProxyType({}),
         added_tools: Sequence[str] = (),
     ):
-        super().__init__(config, llm_client, None, reward_workers)
+        super().__init__(config, llm_client, teacher_client, reward_loop_worker_handles)
         load_plugins(config)
         self.axpo = AXPOConfig.from_config(config)
         self.tags = ToolCallTags.from_tokenizer(self.tokenizer)

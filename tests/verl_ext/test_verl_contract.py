@@ -39,6 +39,9 @@ verl.experimental.agent_loop.agent_loop
     register(agent_name)
     AgentLoopOutput: prompt_ids response_ids response_mask response_logprobs multi_modal_data reward_score
         num_turns extra_fields
+    AgentLoopWorker.__init__(self, config, llm_client, teacher_client=None, reward_loop_worker_handles=None)
+    AgentLoopWorker._agent_loop_postprocess(self, output, validate, **kwargs)
+    AgentLoopWorker._compute_position_ids(self, input_ids, attention_mask, multi_modal_inputs, mm_processor_kwargs=None)
     AgentLoopWorker._compute_score(self, outputs, kwargs)
     AgentLoopWorker._run_agent_loop(self, sampling_params, trajectory, *, agent_name, trace=True, **kwargs)
     AgentLoopWorker._compute_multi_modal_inputs(self, output, input_ids)
@@ -54,6 +57,9 @@ verl.experimental.agent_loop.tool_agent_loop
     ToolAgentLoop._call_tool(self, tool_call, tools_kwargs, agent_data)
 verl.experimental.agent_loop.tool_parser
     ToolParser.extract_tool_calls(self, responses_ids, tools=None)
+verl.experimental.reward_loop
+    RewardLoopManager(config, rm_resource_pool=None)
+    RewardLoopManager: reward_loop_worker_handles
 verl.model_merger
 verl.plugin.platform.platform_base
     PlatformBase: device_name vendor_name device_module
@@ -97,6 +103,8 @@ verl.tools.tool_registry
     get_tool_class(cls_name)
     load_all_tools(tool_config_path, function_tool_path)
 verl.trainer.config
+verl.trainer.constants_ppo
+    get_ppo_ray_runtime_env(config=None)
 verl.trainer.main_ppo
     TaskRunnerV1.run(self, config)
     run_ppo(config, task_runner_class)
@@ -142,6 +150,8 @@ verl.utils.dataset.multiturn_sft_dataset
     MultiTurnSFTDataset: apply_chat_template_kwargs generation_prompt processor tokenizer tools
     MultiTurnSFTDataset._process_single_message(self, index, message, full_message, tools=None, enable_thinking=None)
     MultiTurnSFTDataset._read_files_and_process(self)
+verl.utils.dataset.rl_dataset
+    RLHFDataset(data_files, tokenizer, config, processor=None, max_samples=-1)
 verl.utils.debug
     marked_timer(name, timing_raw, color=None, domain=None, category=None)
 verl.utils.device
@@ -184,6 +194,11 @@ verl.workers.engine_workers
     maybe_fix_3d_position_ids(data)
 verl.workers.rollout.base
     _ROLLOUT_REGISTRY
+verl.workers.rollout.llm_server
+    LLMServerManager.create(*args, **kwargs)
+    LLMServerManager.get_client(self, client_cls=None, **kwargs)
+    LLMServerManager.get_replicas(self)
+    LLMServerManager.get_addresses(self)
 verl.workers.rollout.replica
     RolloutReplica
     RolloutReplicaRegistry.register(name, loader)
