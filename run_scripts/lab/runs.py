@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from verl_ext.cpu.launch import launch
 
 CHECKPOINT = REPO_ROOT / "run_scripts" / "tiny_model" / "checkpoint"
 TRAIN_ROWS, VAL_ROWS, DATA_SEED = 1024, 128, 11
+MEMORY_SECONDS = 10  # between two looks at a run's memory
 START_SECONDS, STEP_SECONDS = 900, 120  # a run that takes longer has hung
 
 
@@ -111,7 +114,8 @@ def _run(job: Job, overrides: list[str]) -> bool:
     (job.folder / "run.json").write_text(json.dumps({"arm": job.arm, "seed": job.seed, "command": line}, indent=1))
     with launch(line, job.folder / "log.txt", env=env) as run, (job.folder / "memory.jsonl").open("a") as memory:
         while run.process.poll() is None and time.time() - started < limit:
-            time.sleep(10)
+            with suppress(subprocess.TimeoutExpired):
+                run.process.wait(MEMORY_SECONDS)
             memory.write(json.dumps({"seconds": round(time.time() - started), **run.memory()}) + "\n")
             memory.flush()
     print(
