@@ -16,7 +16,7 @@ from typing import Any
 from recipe.axpo.config import AGENT_LOOP, AXPOConfig
 from recipe.axpo.deadline import within
 from recipe.axpo.plugins import infrastructure_errors, past_calls
-from recipe.axpo.trajectory import EngineCall, ExecutedCall, Fork, Trajectory, TurnSnapshot
+from recipe.axpo.trajectory import ENTROPIES_KEY, EngineCall, ExecutedCall, Fork, Trajectory, TurnSnapshot
 
 from verl.experimental.agent_loop.agent_loop import register
 from verl.experimental.agent_loop.tool_agent_loop import AgentData, AgentState, ToolAgentLoop
@@ -50,13 +50,14 @@ class _PrefixedToolParser:
 
 
 class _WatchedClient:
-    """verl's LLM client, with aborted requests raised as errors and, if wanted, a record of all requests.
+    """verl's LLM client, with aborted requests raised as errors, entropies and, if wanted, requests recorded.
 
     verl takes an aborted request for the end of a turn, and the trajectory would be scored as it stands.
     """
 
-    def __init__(self, client, calls: list[EngineCall] | None):
+    def __init__(self, client, entropies: list[float], calls: list[EngineCall] | None):
         self._client = client
+        self._entropies = entropies
         self._calls = calls
 
     def __getattr__(self, name):
@@ -70,6 +71,7 @@ class _WatchedClient:
                 f"the rollout engine ended a request with stop_reason={output.stop_reason!r} and "
                 f"{len(output.token_ids)} tokens"
             )
+        self._entropies += output.extra_fields.pop(ENTROPIES_KEY, ())
         if self._calls is not None:
             self._calls.append(EngineCall(given, tuple(output.token_ids)))
         return output
@@ -105,7 +107,7 @@ class AXPOToolAgentLoop(ToolAgentLoop):
         """Run one session; ``axpo_fork`` (a ``Fork``) in ``kwargs`` resumes from there."""
         self._fork = kwargs.pop("axpo_fork", None)
         recorded = self._trajectory.engine_calls if self.axpo.trace_engine_calls else None
-        self.server_manager = _WatchedClient(self.server_manager, recorded)
+        self.server_manager = _WatchedClient(self.server_manager, self._trajectory.entropies, recorded)
         output = await super().run(sampling_params, priority, **kwargs)
         output.extra_fields[TRAJECTORY_KEY] = self._trajectory
         turns = await asyncio.to_thread(model_turns, output.response_ids, output.response_mask, self.tokenizer)

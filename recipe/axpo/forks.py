@@ -20,8 +20,9 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import accumulate
 
 CUTS = ("call", "answer", "thinking")
 ANSWER_TOKENS = 20  # of a turn behind a tool's answer, whose mean probability is the uncertainty of a fork before it
@@ -44,7 +45,7 @@ class ToolCallSpan:
         end: one past the closing tag; the call is ``[start, end)``, both tags included.
         fork: the length of the prefix. It ends with the opening tag (``start + 1``); with another cut it is ``start``.
         confidence: mean probability of the sampled tokens in ``[start, end)``, in (0, 1]. Low means uncertain.
-        surprisal: mean of -log p of the same tokens, in nats: one sample's estimate of their mean entropy.
+        entropy: mean entropy of the policy at the same tokens, in nats; NaN if the engine returned none.
     """
 
     turn: int
@@ -52,7 +53,7 @@ class ToolCallSpan:
     end: int
     fork: int
     confidence: float
-    surprisal: float = field(default=0.0, compare=False)  # it says nothing of where the fork is
+    entropy: float = field(default=math.nan, compare=False)  # it says nothing of where the fork is
 
 
 class NoForkReason(StrEnum):
@@ -171,6 +172,30 @@ def read_response(
     return Reading(acted, (), reason)
 
 
+def with_entropies(
+    spans: Sequence[ToolCallSpan], response_mask: Sequence[int], entropies: Sequence[float]
+) -> tuple[ToolCallSpan, ...]:
+    """Return the spans with their mean entropies.
+
+    Args:
+        spans: as ``read_response`` finds them.
+        response_mask: (T,) 1 for generated tokens, 0 for tool answers.
+        entropies: (at least as many as there are ones,) of the generated tokens, in order. verl may cut the response
+            after the engine has returned, so there may be more.
+
+    Raises:
+        ValueError: there are fewer entropies than generated tokens.
+    """
+    mask = _as_list(response_mask)
+    before = [0, *accumulate(map(bool, mask))]
+    if before[-1] > len(entropies):
+        raise ValueError(f"{before[-1]} generated tokens have {len(entropies)} entropies")
+    return tuple(
+        replace(span, entropy=math.fsum(entropies[before[span.start] : before[span.end]]) / (span.end - span.start))
+        for span in spans
+    )
+
+
 def find_tool_call_spans(
     response_ids: Sequence[int],
     response_mask: Sequence[int],
@@ -257,8 +282,7 @@ def _read_turns(
             if values is None or not math.isfinite(confidence):
                 reason = NoForkReason.NO_LOG_PROBS if logprobs is None else NoForkReason.NAN
             else:
-                surprisal = -math.fsum(values) / len(values)
-                span = ToolCallSpan(number, start, stop, start + (cut == "call"), confidence, surprisal)
+                span = ToolCallSpan(number, start, stop, start + (cut == "call"), confidence)
         turns.append(_Turn(begin, closed, span, reason))
     return ids, turns
 

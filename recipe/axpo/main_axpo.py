@@ -29,17 +29,26 @@ def load_sglang_replica() -> type[RolloutReplica]:
     return TokenExactSGLangReplica
 
 
+def load_entropy_replica() -> type[RolloutReplica]:
+    """Return vLLM's replica for ``axpo.ranking=entropy``; imports vLLM."""
+    from recipe.axpo.vllm_server import EntropyVLLMReplica
+
+    return EntropyVLLMReplica
+
+
 class AXPOTaskRunner(undecorated(TaskRunnerV1)):
     """verl's V1 task runner with the AXPO trainer."""
 
     def run(self, config: DictConfig):
-        """Register the trainer and the SGLang server in this process, complete the configuration, and train."""
+        """Register the trainer and the servers in this process, complete the configuration, and train."""
         from recipe.axpo.plugins import load_plugins, resolve_config
         from recipe.axpo.trainer import TRAINER_NAME
 
         with open_dict(config):
             config.trainer.v1.trainer_mode = TRAINER_NAME
         RolloutReplicaRegistry.register("sglang", load_sglang_replica)
+        if config.axpo.ranking == "entropy":
+            RolloutReplicaRegistry.register("vllm", load_entropy_replica)
         load_plugins(config)
         resolve_config(config)
         super().run(config)

@@ -466,6 +466,11 @@ def _branching_problems(config: DictConfig) -> Iterator[str]:
             f"{ROLLOUT}.multi_turn.max_assistant_turns must be at least 2 (or null: no limit), got 1: verl executes no "
             "call of the last turn, so there would be nothing to fork"
         )
+    if config.axpo.ranking == "entropy" and rollout.name != "vllm":
+        yield (
+            f"axpo.ranking=entropy needs {ROLLOUT}.name=vllm, got {rollout.name!r}: only vLLM is asked for more than the "
+            "sampled tokens' log-probabilities"
+        )
     correction = algorithm.get("rollout_correction") or {}
     used = {name: correction.get(name) for name in ("rollout_is", "rollout_rs") if correction.get(name)}
     if used:

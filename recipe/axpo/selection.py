@@ -96,8 +96,7 @@ FORKS: Mapping[str, ForkPolicy] = {
 RANKINGS: Mapping[str, Callable[[Candidate, int], float]] = {
     "confidence": lambda candidate, seed: candidate.span.confidence,  # the paper's
     "random": lambda candidate, seed: random.Random(f"{seed}/{candidate.question}/{candidate.session}").random(),
-    # -log p, of which the mean over many samples is the entropy; verl's engines return the sampled tokens' alone
-    "surprisal": lambda candidate, seed: -candidate.span.surprisal,
+    "entropy": lambda candidate, seed: -candidate.span.entropy,
     "most_confident": lambda candidate, seed: -candidate.span.confidence,
 }
 
@@ -282,7 +281,10 @@ def _ranked_candidates(
                     f"confidence of question {question!r}, session {rollout.session} is NaN: "
                     "the rollout's log-probabilities are broken"
                 )
-            scored.append((RANKINGS[ranking](candidate, seed), candidate))
+            score = RANKINGS[ranking](candidate, seed)
+            if math.isnan(score):
+                raise ValueError(f"ranking {ranking}: the rollout engine returned nothing to rank a call by")
+            scored.append((score, candidate))
         scored.sort(key=lambda item: item[0])  # stable, so that ties stay in order of session
         ranked += [(rank, score, order, candidate) for rank, (score, candidate) in enumerate(scored)]
     ranked.sort(key=lambda item: item[:3])

@@ -14,6 +14,8 @@ from uuid import uuid4
 
 from recipe.axpo.forks import ToolCallSpan
 
+ENTROPIES_KEY = "axpo_entropies"  # of an engine's output: (tokens,) entropies of its tokens, in nats
+
 
 @dataclass(frozen=True)
 class TurnSnapshot:
@@ -63,6 +65,7 @@ class Trajectory:
     turns: list[TurnSnapshot] = field(default_factory=list)
     executed_calls: int = 0
     calls: list[ExecutedCall] = field(default_factory=list)
+    entropies: list[float] = field(default_factory=list)  # of the generated tokens; only with axpo.ranking=entropy
     engine_calls: list[EngineCall] = field(default_factory=list)  # only with axpo.trace_engine_calls
 
 

@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from recipe.axpo.advantage import Role
-from recipe.axpo.forks import NoForkReason, Reading
+from recipe.axpo.forks import NoForkReason, Reading, with_entropies
 from recipe.axpo.selection import TRIGGERS, Candidate, SettledRollout, restrict_spans
 from recipe.axpo.trajectory import Fork, Trajectory, make_fork
 
@@ -153,7 +153,7 @@ class QuestionTree:
         if session in self.errors:
             raise RuntimeError(f"session {session} of question {self.question} was given up")
         trajectory = trajectory or Trajectory()
-        reading = self._read_safely(output, trajectory, 0 if fork is None else fork.snapshot.user_turns)
+        reading = self._read_safely(output, trajectory, fork)
         keep = self.branching and bool(reading.spans) and fork is None
         self._sessions[session] = _Session(
             response_mask=tuple(output.response_mask),
@@ -175,15 +175,14 @@ class QuestionTree:
         self._sessions.pop(session, None)
         self.errors[session] = error
 
-    def _read_safely(self, output: Any, trajectory: Trajectory, before: int) -> Reading:
-        """Read a response. One that cannot be read or resumed offers no fork, and its question goes on.
-
-        Args:
-            before: tool calls that were executed in the prefix of a continuation.
-        """
-        executed_calls = before + trajectory.executed_calls
+    def _read_safely(self, output: Any, trajectory: Trajectory, fork: Fork | None) -> Reading:
+        """Read a response. One that cannot be read or resumed offers no fork, and its question goes on."""
+        executed_calls = trajectory.executed_calls + (0 if fork is None else fork.snapshot.user_turns)
         try:
             reading = self._read(output, executed_calls)
+            if fork is None and trajectory.entropies:  # those of a continuation's prefix are its source's
+                spans = with_entropies(reading.spans, output.response_mask, trajectory.entropies)
+                reading = replace(reading, spans=spans)
         except Exception:
             return Reading(executed_calls > 0, (), NoForkReason.UNREADABLE)
         if self.branching and reading.spans:

@@ -75,7 +75,7 @@ _VARIED = [
     Arm("most-confident-g50", "most confident first", 0.5, ("axpo.ranking=most_confident",)),
     Arm("r0125-g50", "r = 0.125", 0.5, ("axpo.budget_ratio=0.125",)),
     Arm("r05-g50", "r = 0.5", 0.5, ("axpo.budget_ratio=0.5",)),
-    Arm("surprisal-g50", "most surprising first", 0.5, ("axpo.ranking=surprisal",)),
+    Arm("entropy-g50", "entropy", 0.5, ("axpo.ranking=entropy",)),
     Arm("partly-wrong-g50", "partly wrong subgroups, too", 0.5, ("axpo.trigger=partly_wrong",)),
 ]
 
@@ -110,7 +110,7 @@ SUITES: Mapping[str, Suite] = {
     ),
     "rankings": Suite(
         "Does it matter which calls are resampled first?",
-        ("axpo-g50", "surprisal-g50", "random-g50", "most-confident-g50"),
+        ("axpo-g50", "entropy-g50", "random-g50", "most-confident-g50"),
     ),
     "trigger": Suite(
         "Does it help to resample where some tool-using rollouts of a question are right?",

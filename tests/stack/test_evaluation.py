@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """An evaluation over real vLLM on the CPU: the nine benchmarks' fixtures and the embedded task, killed and resumed."""
 
+import asyncio
 import json
+import math
 import random
 import re
 import sys
@@ -15,7 +17,10 @@ import numpy as np
 import pytest
 import yaml
 
+from verl.workers.rollout.replica import RolloutReplicaRegistry, _load_vllm
+
 from data_prep.registry import BENCHMARKS
+from recipe.axpo.main_axpo import load_entropy_replica
 from run_scripts.evaluation.__main__ import make_parser
 from run_scripts.evaluation.metrics import compute_metrics
 from run_scripts.evaluation.record import read_evaluation, read_settings
@@ -116,8 +121,12 @@ def servers(options, tmp_path_factory):
     settings = settings_of(given, tmp_path_factory.mktemp("servers"))
     settings.prepare()
     config = compose(settings)
-    with ray_session(config):
-        yield Servers(config, settings)
+    RolloutReplicaRegistry.register("vllm", load_entropy_replica)  # the last test looks at its entropies
+    try:
+        with ray_session(config):
+            yield Servers(config, settings)
+    finally:
+        RolloutReplicaRegistry.register("vllm", _load_vllm)
 
 
 def run(settings, servers):
@@ -281,3 +290,37 @@ def test_an_endpoint_answers_as_the_servers_do(options, servers, whole, tmp_path
             assert (sample.segments, sample.images, sample.score) == (other.segments, other.images, other.score)
             turns.add((sample.turns, bool(sample.images)))
     assert (1, False) in turns and any(number > 1 and pictured for number, pictured in turns)
+
+
+def test_entropies_are_those_of_the_policy(servers):
+    """``axpo.ranking=entropy``: vLLM's entropies against transformers' own, from the 20 most likely tokens of each."""
+    import torch
+    from transformers import AutoTokenizer, Qwen3VLForConditionalGeneration
+
+    from recipe.axpo.trajectory import ENTROPIES_KEY
+    from recipe.axpo.vllm_server import TOP
+    from run_scripts.quickstart import CHECKPOINT
+
+    prompt = AutoTokenizer.from_pretrained(CHECKPOINT).encode("<think>\nThe specks are too fine to read here. ")
+    wanted = {"temperature": 1.0, "top_p": 1.0, "top_k": -1, "seed": 5, "max_tokens": 24}
+    outputs = [
+        asyncio.run(
+            servers.client.generate(
+                request_id=f"r{n}", prompt_ids=prompt, sampling_params={**wanted, "logprobs": logprobs}
+            )
+        )
+        for n, logprobs in enumerate((True, False))
+    ]
+    output, plain = outputs
+    assert output.token_ids == plain.token_ids and ENTROPIES_KEY not in plain.extra_fields
+    model = Qwen3VLForConditionalGeneration.from_pretrained(CHECKPOINT, dtype=torch.float32).eval()
+    with torch.no_grad():
+        logits = model(input_ids=torch.tensor([[*prompt, *output.token_ids]])).logits[0, len(prompt) - 1 : -1]
+    found = output.extra_fields[ENTROPIES_KEY]
+    assert len(found) == len(output.token_ids) == len(logits)
+    for value, row in zip(found, logits.log_softmax(-1), strict=True):
+        top = row.topk(TOP).values
+        rest = 1.0 - float(top.exp().sum())
+        assert value == pytest.approx(-float((top.exp() * top).sum()) - rest * math.log(max(rest, 1e-12)), abs=2e-3)
+        assert value <= -float((row.exp() * row).sum()) + 2e-3
+    assert max(found) > 0.1

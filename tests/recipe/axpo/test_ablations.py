@@ -95,7 +95,8 @@ def session(turns, reward, fork=None):
     output = SimpleNamespace(
         prompt_ids=[1, 2], response_ids=ids, response_mask=mask, response_logprobs=logprobs, reward_score=reward
     )
-    return output, Trajectory(snapshots, executed_calls=len(turns) - 1)
+    entropies = [-math.log(probability) for turn in turns for _, probability in turn]
+    return output, Trajectory(snapshots, executed_calls=len(turns) - 1, entropies=entropies)
 
 
 @dataclass
@@ -285,13 +286,13 @@ def test_partly_wrong_adds_the_wrong_rollouts_of_mixed_subgroups():
     assert [advantages["mixed", n] for n in range(N)] == pytest.approx([1.5, 0.866, -0.5, -0.5], abs=1e-3)
 
 
-def test_surprisal_ranks_by_the_mean_of_minus_log_p():
-    main, played = play()[0], play("surprisal_ranking")[0]
+def test_entropy_ranks_by_the_mean_entropy_of_the_call():
+    main, played = play()[0], play("entropy_ranking")[0]
     assert main.selected == [("hard", 0)] and played.selected == [("hard", 1)]
-    (one,) = {fork.span.surprisal for fork in played.forks.values()}
+    (one,) = {fork.span.entropy for fork in played.forks.values()}
     assert one == pytest.approx(-(2 * math.log(0.95) + math.log(0.01)) / 3)
     everything = {"budget_ratio": 2.0}
-    assert same(play(**everything)[0], play("surprisal_ranking", **everything)[0])  # it is an order and nothing else
+    assert same(play(**everything)[0], play("entropy_ranking", **everything)[0])  # it is an order and nothing else
 
 
 # ---------------------------------------------------------------- where it is cut

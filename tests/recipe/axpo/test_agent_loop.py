@@ -16,7 +16,7 @@ from recipe.axpo.agent_loop import AXPOToolAgentLoop, RolloutInfrastructureError
 from recipe.axpo.config import AXPOConfig
 from recipe.axpo.deadline import DeadlineExceeded
 from recipe.axpo.forks import ToolCallSpan
-from recipe.axpo.trajectory import Fork, Trajectory
+from recipe.axpo.trajectory import ENTROPIES_KEY, Fork, Trajectory
 from tests.tools.sample_tools import SampleTool
 from tools.base import Answer
 from verl_ext.tool_calls import PastCall, ToolInfrastructureError, past_calls
@@ -263,14 +263,14 @@ def test_a_synchronous_tool_answers(text):
 def test_an_aborted_request_is_no_answer(output, message):
     class Client:
         async def generate(self, request_id, *, prompt_ids, **kwargs):
-            return SimpleNamespace(**output)
+            return SimpleNamespace(**output, extra_fields={ENTROPIES_KEY: [0.5] * len(output["token_ids"])})
 
-    calls = []
-    client = _WatchedClient(Client(), calls)
+    calls, entropies = [], []
+    client = _WatchedClient(Client(), entropies, calls)
     if message is None:
         assert asyncio.run(client.generate("r", prompt_ids=[7])).token_ids == [1, 2]
-        assert [(call.prompt_ids, call.token_ids) for call in calls] == [((7,), (1, 2))]
+        assert [(call.prompt_ids, call.token_ids) for call in calls] == [((7,), (1, 2))] and entropies == [0.5, 0.5]
     else:
         with pytest.raises(RolloutInfrastructureError, match=message):
             asyncio.run(client.generate("r", prompt_ids=[7]))
-        assert calls == []
+        assert calls == [] and entropies == []
