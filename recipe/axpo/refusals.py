@@ -468,8 +468,8 @@ def _branching_problems(config: DictConfig) -> Iterator[str]:
         )
     if config.axpo.ranking == "entropy" and rollout.name != "vllm":
         yield (
-            f"axpo.ranking=entropy needs {ROLLOUT}.name=vllm, got {rollout.name!r}: only vLLM is asked for more than the "
-            "sampled tokens' log-probabilities"
+            f"axpo.ranking=entropy needs {ROLLOUT}.name=vllm, got {rollout.name!r}: only vLLM is asked for more than "
+            "the sampled tokens' log-probabilities"
         )
     correction = algorithm.get("rollout_correction") or {}
     used = {name: correction.get(name) for name in ("rollout_is", "rollout_rs") if correction.get(name)}

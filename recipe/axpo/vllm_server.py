@@ -24,8 +24,8 @@ TOP = 20
 def entropy(logprobs: Iterable[float]) -> float:
     """Return the entropy, in nats, of a distribution whose most likely tokens are known.
 
-    The probability that they leave is taken for that of one more token, so this is a lower bound. It is exact where they
-    leave none, and close to it wherever the policy is at all sure.
+    The probability that they leave is taken for that of one more token, so this is a lower bound. It is exact
+    where they leave none, and close to it wherever the policy is at all sure.
 
     Args:
         logprobs: log-probabilities of different tokens.

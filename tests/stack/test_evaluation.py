@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-
 from verl.workers.rollout.replica import RolloutReplicaRegistry, _load_vllm
 
 from data_prep.registry import BENCHMARKS

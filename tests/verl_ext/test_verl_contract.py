@@ -208,6 +208,13 @@ verl.workers.rollout.utils
     get_vision_placeholder_token_ids(processor)
 verl.workers.rollout.vllm_rollout.utils
     vLLMColocateWorkerExtension
+verl.workers.rollout.vllm_rollout.vllm_async_server
+    vLLMHttpServer.generate(self, prompt_ids, sampling_params, request_id, image_data=None, video_data=None,
+        audio_data=None, mm_processor_kwargs=None, priority=0, kv_transfer_params=None)
+    vLLMHttpServer: engine
+    vLLMReplica.__init__(self, replica_rank, config, model_config, gpus_per_node=8, is_reward_model=False,
+        is_teacher_model=False, name_suffix='')
+    vLLMReplica: server_class
 verl.workers.utils.padding
     response_to_nested(tensor, response_mask)
 """

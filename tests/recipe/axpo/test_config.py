@@ -36,7 +36,7 @@ PRESETS = REPO_ROOT / "run_scripts" / "config"
         *[("continuations", value) for value in (1, 0, -4, True, 4.0, "4", None)],
         *[("budget_ratio", value) for value in (-0.1, float("nan"), float("inf"), True, "0.25", None)],
         *[("fork", value) for value in ("any", "", "First", None, 1, ["first"])],
-        *[("ranking", value) for value in ("entropy", "", None)],
+        *[("ranking", value) for value in ("length", "", None)],
         *[("correct_threshold", value) for value in (float("nan"), float("-inf"), "1", None, True)],
         *[("continuation_weight", value) for value in (-1.0, float("nan"), float("inf"), None)],
         *[("early_release", value) for value in (1, "yes", None)],

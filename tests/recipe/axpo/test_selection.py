@@ -27,7 +27,7 @@ from recipe.axpo.selection import (
 
 
 def span(confidence, start=10, turn=1):
-    return ToolCallSpan(turn=turn, start=start, end=start + 5, fork=start + 1, confidence=confidence)
+    return ToolCallSpan(turn=turn, start=start, end=start + 5, fork=start + 1, confidence=confidence, entropy=1 - confidence)
 
 
 def tool(session, confidence=0.5, reward=0.0, **kwargs):
@@ -217,7 +217,7 @@ def test_most_confident_ranking_is_the_reverse_within_a_question_and_within_a_ra
 
 def test_errors():
     with pytest.raises(ValueError, match="confidence, random"):
-        select_prefixes({}, budget=1, ranking="entropy")
+        select_prefixes({}, budget=1, ranking="length")
     with pytest.raises(ValueError, match="budget"):
         select_prefixes({}, budget=-1)
     with pytest.raises(ValueError, match="'a', session 0 is NaN"):
@@ -329,7 +329,7 @@ def test_decided_errors():
     with pytest.raises(ValueError, match="num_questions is 4, but 5 groups"):
         decided(GROUPS, num_questions=4, rollouts_per_question=3, budget=1)
     with pytest.raises(ValueError, match="confidence, random"):
-        decided(GROUPS, num_questions=5, rollouts_per_question=3, budget=1, ranking="entropy")
+        decided(GROUPS, num_questions=5, rollouts_per_question=3, budget=1, ranking="length")
     with pytest.raises(ValueError, match="budget"):
         decided(GROUPS, num_questions=5, rollouts_per_question=3, budget=-1)
 
