@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import accumulate
@@ -170,6 +170,20 @@ def read_response(
     if reason is NoForkReason.NO_CALL and executed_calls > 0:
         reason = NoForkReason.IN_THINKING
     return Reading(acted, (), reason)
+
+
+def entropy(logprobs: Iterable[float]) -> float:
+    """Return the entropy, in nats, of a distribution whose most likely tokens are known.
+
+    The probability that they leave is taken for that of one more token, so this is a lower bound. It is exact
+    where they leave none, and close to it wherever the policy is at all sure.
+
+    Args:
+        logprobs: log-probabilities of different tokens.
+    """
+    known = [value for value in logprobs if value > -math.inf]
+    rest = max(0.0, 1.0 - math.fsum(map(math.exp, known)))
+    return math.fsum(-math.exp(value) * value for value in known) - (rest * math.log(rest) if rest else 0.0)
 
 
 def with_entropies(

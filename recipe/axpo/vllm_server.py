@@ -8,31 +8,17 @@ those of the ``TOP`` most likely tokens, too, which is as many as vLLM gives by 
 
 from __future__ import annotations
 
-import math
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import ray
+from recipe.axpo.forks import entropy
 from recipe.axpo.trajectory import ENTROPIES_KEY
 
 from verl.workers.rollout.replica import TokenOutput
 from verl.workers.rollout.vllm_rollout.vllm_async_server import vLLMHttpServer, vLLMReplica
 
 TOP = 20
-
-
-def entropy(logprobs: Iterable[float]) -> float:
-    """Return the entropy, in nats, of a distribution whose most likely tokens are known.
-
-    The probability that they leave is taken for that of one more token, so this is a lower bound. It is exact
-    where they leave none, and close to it wherever the policy is at all sure.
-
-    Args:
-        logprobs: log-probabilities of different tokens.
-    """
-    known = [value for value in logprobs if value > -math.inf]
-    rest = max(0.0, 1.0 - math.fsum(map(math.exp, known)))
-    return math.fsum(-math.exp(value) * value for value in known) - (rest * math.log(rest) if rest else 0.0)
 
 
 class _EntropyEngine:

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recipe.axpo.forks import ToolCallSpan, with_entropies
+from recipe.axpo.forks import ToolCallSpan, entropy, with_entropies
 from recipe.axpo.selection import SettledRollout, select_prefixes
-from recipe.axpo.vllm_server import entropy
 
 
 @given(st.lists(st.floats(0.01, 1.0), min_size=1, max_size=40), st.integers(1, 40))

@@ -27,7 +27,8 @@ from recipe.axpo.selection import (
 
 
 def span(confidence, start=10, turn=1):
-    return ToolCallSpan(turn=turn, start=start, end=start + 5, fork=start + 1, confidence=confidence, entropy=1 - confidence)
+    fork, entropy = start + 1, 1 - confidence
+    return ToolCallSpan(turn=turn, start=start, end=start + 5, fork=fork, confidence=confidence, entropy=entropy)
 
 
 def tool(session, confidence=0.5, reward=0.0, **kwargs):
