@@ -59,6 +59,13 @@ def _least_confident(spans: Sequence[ToolCallSpan]) -> ToolCallSpan:
     return min(spans, key=lambda span: (not math.isnan(span.confidence), span.confidence, span.start))
 
 
+def _most_uncertain(spans: Sequence[ToolCallSpan]) -> ToolCallSpan:
+    """Return the span of the highest entropy, or the least confident one where the engine returned no entropies."""
+    if any(math.isnan(span.entropy) for span in spans):
+        return _least_confident(spans)
+    return max(spans, key=lambda span: (span.entropy, -span.start))
+
+
 class Trigger(NamedTuple):
     """Say which rollouts are looked at, and how many of them must be wrong; the wrong ones are then the candidates."""
 
@@ -87,7 +94,7 @@ FORKS: Mapping[str, ForkPolicy] = {
     "last": ForkPolicy(lambda spans: max(spans, key=lambda span: span.start)),
     "least_confident": ForkPolicy(_least_confident),
     "from_scratch": ForkPolicy(lambda spans: replace(_first(spans), fork=0)),  # an empty prefix: whole new rollouts
-    "after_answer": ForkPolicy(_least_confident, cut="answer"),  # ARPO's
+    "after_answer": ForkPolicy(_most_uncertain, cut="answer"),  # ARPO's
     "after_thinking": ForkPolicy(_first, cut="thinking"),
 }
 

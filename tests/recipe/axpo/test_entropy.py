@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recipe.axpo.forks import ToolCallSpan, entropy, with_entropies
-from recipe.axpo.selection import SettledRollout, select_prefixes
+from recipe.axpo.selection import SettledRollout, restrict_spans, select_prefixes
 
 
 @given(st.lists(st.floats(0.01, 1.0), min_size=1, max_size=40), st.integers(1, 40))
@@ -48,3 +48,12 @@ def test_the_most_uncertain_call_comes_first_and_a_missing_entropy_is_an_error()
     assert [candidate.session for candidate in chosen] == [1, 0, 2]
     with pytest.raises(ValueError, match="ranking entropy: the rollout engine returned nothing"):
         select_prefixes({"q": [rollout(0, None)]}, budget=1, ranking="entropy", seed=0)
+
+
+def test_arpos_place_is_that_of_the_highest_entropy_or_else_the_least_confident():
+    spans = [
+        ToolCallSpan(turn, 3 * turn, 3 * turn + 1, 3 * turn, confidence) for turn, confidence in ((2, 0.9), (3, 0.1))
+    ]
+    assert restrict_spans(spans, "after_answer") == (spans[1],)
+    found = with_entropies(spans, [1] * 10, [0.0] * 6 + [2.0] + [0.0] * 2 + [1.0])
+    assert restrict_spans(found, "after_answer") == (found[0],)
