@@ -7,8 +7,11 @@ Runs before anything imports torch, verl or vLLM: those read their environment o
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
+
+import pytest
 
 REPO_ROOT = Path(__file__).resolve().parents[1]
 if str(REPO_ROOT) not in sys.path:
@@ -18,3 +21,9 @@ if str(REPO_ROOT) not in sys.path:
 from verl_ext.cpu.env import prepare_interpreter  # noqa: E402  found by the line above
 
 prepare_interpreter()
+
+
+@pytest.fixture(autouse=True)
+def _warnings_are_logged():
+    """Undo what importing vLLM does to the root logger: its level hides warnings from the tests that look for them."""
+    logging.getLogger().setLevel(logging.WARNING)
