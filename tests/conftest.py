@@ -25,5 +25,8 @@ prepare_interpreter()
 
 @pytest.fixture(autouse=True)
 def _warnings_are_logged():
-    """Undo what importing vLLM does to the root logger: its level hides warnings from the tests that look for them."""
-    logging.getLogger().setLevel(logging.WARNING)
+    """Undo what importing vLLM does to the root logger and pytest's handlers: their levels would hide warnings."""
+    root = logging.getLogger()
+    root.setLevel(logging.WARNING)
+    for handler in root.handlers:
+        handler.setLevel(logging.NOTSET)
