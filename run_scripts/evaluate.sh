@@ -1,15 +1,5 @@
 #!/usr/bin/env bash
 # Evaluates a model: Pass@1, Pass@k and tool use on the benchmarks. --help lists the options.
-# Python is that of $AXPO_VENV, of .venv where one exists, or the first on PATH. HARDWARE=cpu installs .venv if needed.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
-if [ "${HARDWARE:-}" = cpu ]; then
-    source run_scripts/install_cpu.sh
-fi
-_venv="${AXPO_VENV:-.venv}"
-_python="$(command -v "$_venv/bin/python" || command -v python || command -v python3)"
-if ! "$_python" -c 'import importlib.util as u; raise SystemExit(not (u.find_spec("verl") and u.find_spec("hydra")))'; then
-    echo "error: $_python has no verl: pip install -r requirements.txt, or name its environment with AXPO_VENV=" >&2
-    exit 2
-fi
+source "$(dirname "${BASH_SOURCE[0]}")/find_python.sh"
 exec "$_python" -m run_scripts.evaluation run "$@"
